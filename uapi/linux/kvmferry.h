@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * kvmferry: the whole kernel ABI, and its manual.
+ *
+ * /dev/kvmferry tracks, compresses and hands over the RAM of one running
+ * virtual machine. One open file is one migrating VM:
+ *
+ *	fd = open("/dev/kvmferry")
+ *	FERRY_INFO		which ABI, which features?
+ *	FERRY_ATTACH		this process is the VM; a key for the page hashes
+ *	FERRY_ADD_RAM	 x N	one call for each RAM block
+ *	FERRY_ADD_CHANNEL x N	one ring each; returns a file of its own
+ *	FERRY_PASS	 x N	send every page that is pending
+ *	FERRY_STATUS		how far it is, and what it cost
+ *	FERRY_DIGEST		what the other side must hold by now
+ *	close(fd)		the VM runs on, unprotected, unharmed
+ *
+ * A page is *pending* while it must still be sent. Every page is pending at
+ * first; it becomes pending again when the VM or its VMM writes to it. A *pass*
+ * walks all RAM once: each pending page is write-protected, copied, encoded
+ * and put on the ring of its channel as part of a *record*. The VM runs all the
+ * while. The pass that is started after the VM was stopped carries
+ * FERRY_PASS_FINAL.
+ *
+ * A *channel* is one kernel thread, one ring and, in user space, one stream.
+ * The file that FERRY_ADD_CHANNEL returns is polled (readable: there are bytes
+ * to send; hang-up: there will be no more), mapped (see struct ferry_ring) and
+ * told with FERRY_CONSUME how many bytes were sent. The bytes on the ring are
+ * the bytes of the wire: user space sends them without looking at them.
+ *
+ * Everything here is in host byte order except struct ferry_record, which is
+ * what the other host reads.
+ *
+ * Rules for every command: an unknown command gives -ENOTTY; an unknown flag
+ * or a reserved field that is not zero gives -EINVAL; a bad pointer -EFAULT.
+ * All structures have the same layout for 32-bit and 64-bit programs.
+ * Opening the device takes the rights on its node (root by default).
+ */
+#ifndef _UAPI_LINUX_KVMFERRY_H
+#define _UAPI_LINUX_KVMFERRY_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Version of this ABI. A newer kernel keeps serving an older number. */
+#define FERRY_ABI			1
+
+/* A page is 4 KiB everywhere in this ABI. */
+#define FERRY_PAGE_SHIFT		12
+#define FERRY_PAGE_SIZE			(1 << FERRY_PAGE_SHIFT)
+
+/* Limits, all checked: -E2BIG past them. */
+#define FERRY_MAX_RAM			64	/* RAM blocks of one VM */
+#define FERRY_MAX_CHANNELS		16	/* channels of one VM */
+#define FERRY_RING_MIN			(64 << 10)	/* bytes */
+#define FERRY_RING_MAX			(64 << 20)	/* bytes */
+
+#define FERRY_KEY_SIZE			32	/* bytes of a hash key */
+#define FERRY_HASH_SIZE			16	/* bytes of a page hash or digest */
+
+/* ------------------------------------------------------------------------
+ * Records: what the ring, the wire and the target have in common
+ * ------------------------------------------------------------------------
+ *
+ * A channel's stream is a sequence of records, each a header, its payload, and
+ * zero bytes up to the next multiple of FERRY_RECORD_ALIGN.
+ *
+ *	PAGES		`count` pages from `page` on; the payload is their
+ *			contents, together encoded with `codec`.
+ *	ZERO		`count` pages from `page` on hold only zero bytes.
+ *			No payload.
+ *	PASS_END	the channel has nothing more in this pass. `page` is
+ *			the number of the pass, `count` its FERRY_PASS_ flags.
+ *			No payload.
+ *
+ * All pages of one 2 MiB chunk travel on one channel, so a later record for a
+ * page always follows an earlier one on the same stream.
+ */
+#define FERRY_RECORD_MAGIC		0x4b465231	/* "KFR1" */
+#define FERRY_RECORD_ALIGN		8
+
+#define FERRY_RECORD_PAGES		1
+#define FERRY_RECORD_ZERO		2
+#define FERRY_RECORD_PASS_END		3
+
+/* Most pages in one record, and so most bytes in one payload. */
+#define FERRY_RECORD_MAX_PAGES		16	/* PAGES: 64 KiB decoded */
+#define FERRY_RECORD_MAX_ZERO		512	/* ZERO: one chunk */
+
+#define FERRY_CODEC_NONE		0	/* as they are */
+#define FERRY_CODEC_LZ4			1	/* one LZ4 block */
+
+/**
+ * struct ferry_record - header of a record, big-endian, 32 bytes
+ * @magic:	FERRY_RECORD_MAGIC
+ * @type:	FERRY_RECORD_*
+ * @codec:	FERRY_CODEC_* of the payload, 0 without payload
+ * @block:	RAM block, the @id given to FERRY_ADD_RAM; 0 for PASS_END
+ * @sequence:	number of this record on its channel, from 0, wrapping
+ * @count:	pages, or flags for PASS_END
+ * @page:	index of the first page in its RAM block, or number of the pass
+ * @length:	bytes of payload, without the padding
+ * @crc:	CRC32C (seed and final inversion as in iSCSI) of this header
+ *		with @crc zero, then of the payload, without the padding
+ */
+struct ferry_record {
+	__be32 magic;
+	__u8   type;
+	__u8   codec;
+	__be16 block;
+	__be32 sequence;
+	__be32 count;
+	__be64 page;
+	__be32 length;
+	__be32 crc;
+};
+
+/* ------------------------------------------------------------------------
+ * Page hashes and digests
+ * ------------------------------------------------------------------------
+ *
+ * The hash of a page is the first FERRY_HASH_SIZE bytes of BLAKE2b-256 with
+ * the key of FERRY_ATTACH over
+ *
+ *	le64 RAM block id, le64 page index, 4096 bytes of content
+ *
+ * except that a page of zero bytes has the hash 0. The digest of a RAM block
+ * is the XOR of the hashes of its pages as they were last sent. A target that
+ * begins with empty RAM and applies every record arrives at the same digest.
+ */
+
+/* ------------------------------------------------------------------------
+ * Commands on /dev/kvmferry
+ * ------------------------------------------------------------------------ */
+
+/**
+ * struct ferry_info - FERRY_INFO: the handshake
+ * @abi:	out: FERRY_ABI of this kernel module
+ * @flags:	in: 0
+ * @features:	out: FERRY_FEATURE_* bits
+ * @codecs:	out: bit (1 << FERRY_CODEC_x) for each codec that works here
+ * @version:	out: the module's version, NUL-terminated
+ * @reserved:	0
+ */
+struct ferry_info {
+	__u32 abi;
+	__u32 flags;
+	__u64 features;
+	__u64 codecs;
+	char  version[32];
+	__u64 reserved[4];
+};
+
+#define FERRY_FEATURE_HUGE_PAGES	(1ULL << 0)	/* transparent huge pages are tracked */
+#define FERRY_FEATURE_FAULT_POINTS	(1ULL << 1)	/* a test build: faults can be injected */
+
+/**
+ * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
+ * @pid:	process id, as seen in the caller's pid namespace
+ * @mem_fd:	a file descriptor of /proc/PID/mem, open for reading and
+ *		writing. To open it is to hold the right to ptrace the
+ *		process, as the whole kernel, its security modules included,
+ *		sees it. It also pins the identity: should @pid have been
+ *		reused, the two no longer agree.
+ * @flags:	0
+ * @codec:	FERRY_CODEC_* for pages that shrink with it
+ * @key:	secret key of the page hashes, best from getrandom(2)
+ * @reserved:	0
+ *
+ * Errors: -EBUSY this file or this process is attached already; -ESRCH no such
+ * process, or it is exiting, or @mem_fd is of another one; -EPERM @mem_fd is
+ * no /proc/PID/mem open for writing; -EBADF no such file; -EOPNOTSUPP the
+ * codec is unknown here; -ENOMEM.
+ */
+struct ferry_attach {
+	__s32 pid;
+	__s32 mem_fd;
+	__u32 flags;
+	__u32 codec;
+	__u8  key[FERRY_KEY_SIZE];
+	__u64 reserved[2];
+};
+
+/**
+ * struct ferry_add_ram - FERRY_ADD_RAM: one RAM block of the VM
+ * @fd:		the block's file: tmpfs or memfd, mapped shared by the VM
+ * @id:		the name of the block in records, below FERRY_MAX_RAM
+ * @address:	where the VM's process has mapped it
+ * @size:	bytes
+ * @offset:	where in the file it begins, bytes
+ * @flags:	0
+ * @reserved:	0
+ *
+ * @address, @size and @offset are multiples of the page size; @offset is a
+ * multiple of 2 MiB. All pages of the block start out pending.
+ *
+ * Errors: -EBUSY a pass has begun, or the file is mapped a second time, by this
+ * process or another (writes made there would be missed); -EEXIST the id or the
+ * file range is taken; -EFAULT the process does not map this range of the file
+ * at this address; -EACCES it maps it privately or read-only; -EOPNOTSUPP huge
+ * pages of hugetlbfs; -ENODEV not a tmpfs file; -ENXIO not attached; -ESRCH the
+ * process is gone; -ENOMEM; -EBADF; -E2BIG.
+ */
+struct ferry_add_ram {
+	__s32 fd;
+	__u32 id;
+	__u64 address;
+	__u64 size;
+	__u64 offset;
+	__u64 flags;
+	__u64 reserved[3];
+};
+
+/**
+ * struct ferry_add_channel - FERRY_ADD_CHANNEL: one more ring
+ * @size:	bytes of its data: a power of two, FERRY_RING_MIN to _MAX
+ * @flags:	0
+ * @reserved:	0
+ *
+ * Returns a file descriptor (close-on-exec). The chunk with number n, counted
+ * over all RAM blocks in the order in which they were added, belongs to the
+ * channel n modulo the number of channels.
+ *
+ * Errors: -EBUSY a pass has begun; -ENXIO not attached; -ENOMEM; -E2BIG.
+ */
+struct ferry_add_channel {
+	__u64 size;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/**
+ * struct ferry_pass - FERRY_PASS: send every page that is pending
+ * @flags:	FERRY_PASS_*
+ * @pass:	out: number of the pass, from 1
+ * @reserved:	0
+ *
+ * Returns at once; the device file becomes readable (poll) when the pass has
+ * ended: when every channel has put its PASS_END record on its ring. A pass
+ * waits for room on the rings, so somebody must be consuming them.
+ *
+ * Errors: -EBUSY a pass is running; -ENXIO no RAM or no channel yet; -ENODATA
+ * tracking was lost (see FERRY_STATE_LOST); -EBUSY also when RAM was mapped a
+ * second time since it was added.
+ */
+struct ferry_pass {
+	__u32 flags;
+	__u32 reserved0;
+	__u64 pass;
+	__u64 reserved[2];
+};
+
+/*
+ * The VM is stopped and its I/O has drained. Pages that somebody still holds a
+ * reference to are sent and count as settled, instead of staying pending.
+ */
+#define FERRY_PASS_FINAL		(1U << 0)
+
+/**
+ * struct ferry_status - FERRY_STATUS: how far it is
+ * @flags:	in: FERRY_STATUS_*
+ * @state:	out: FERRY_STATE_*
+ * @pass:	out: number of the pass under way or last ended, 0 before any
+ * @error:	out: with FERRY_STATE_LOST, why: a positive errno. ESRCH the
+ *		process is gone; EBUSY RAM was mapped a second time; EFAULT the
+ *		process no longer maps its RAM; EIO a page could not be read
+ *		back; ENOMEM
+ * @ram_pages:	out: pages in all RAM blocks
+ * @pending:	out: pages pending now
+ * @memory:	out: bytes this VM costs the module, without the rings
+ * @rings:	out: bytes of the rings
+ * Counters since FERRY_ATTACH, in pages unless they say otherwise:
+ * @taken:	taken for sending
+ * @zero:	of these, sent as part of a ZERO record
+ * @raw:	of these, sent with FERRY_CODEC_NONE
+ * @encoded:	of these, sent with the codec
+ * @bytes_wire:	bytes put on the rings: headers, payloads and padding
+ * @bytes_encoded: bytes of payload that the @encoded pages became
+ * @written:	found written by a scan of the page tables
+ * @foreign:	made pending by a change of the VM's mappings: hole punching,
+ *		reclaim, splitting of huge pages
+ * @pinned:	sent, but left pending as somebody else held a reference
+ * @protected_runs: runs of contiguous pages that were write-protected
+ * @protected_huge: huge pages that were write-protected
+ * @waits:	times a channel waited for room on its ring
+ * @reserved:	0
+ */
+struct ferry_status {
+	__u32 flags;
+	__u32 state;
+	__u32 pass;
+	__u32 error;
+	__u64 ram_pages;
+	__u64 pending;
+	__u64 memory;
+	__u64 rings;
+	__u64 taken;
+	__u64 zero;
+	__u64 raw;
+	__u64 encoded;
+	__u64 bytes_wire;
+	__u64 bytes_encoded;
+	__u64 written;
+	__u64 foreign;
+	__u64 pinned;
+	__u64 protected_runs;
+	__u64 protected_huge;
+	__u64 waits;
+	__u64 reserved[8];
+};
+
+/* Scan the page tables first, so that @pending holds what was written since. */
+#define FERRY_STATUS_SCAN		(1U << 0)
+
+#define FERRY_STATE_NEW			0	/* not attached */
+#define FERRY_STATE_IDLE		1	/* tracking, no pass under way */
+#define FERRY_STATE_PASS		2	/* a pass is under way */
+/*
+ * What the VM writes can no longer be followed. The migration has failed; the VM
+ * itself is unharmed.
+ */
+#define FERRY_STATE_LOST		3
+
+/**
+ * struct ferry_pending - FERRY_PENDING: which pages are pending
+ * @block:	RAM block id
+ * @flags:	in: 0
+ * @first:	first page, a multiple of 64
+ * @count:	pages, a multiple of 64, within the block rounded up to 64
+ * @bitmap:	pointer to @count / 8 bytes; bit n of __u64 word w is page
+ *		@first + 64 * w + n
+ * @reserved:	0
+ *
+ * Scans the page tables first. Changes nothing: no page is taken.
+ * Errors: -ENOENT no such block; -ENODATA tracking was lost.
+ */
+struct ferry_pending {
+	__u32 block;
+	__u32 flags;
+	__u64 first;
+	__u64 count;
+	__u64 bitmap;
+	__u64 reserved[2];
+};
+
+/**
+ * struct ferry_digest - FERRY_DIGEST: the digest of a RAM block
+ * @block:	RAM block id
+ * @flags:	FERRY_DIGEST_*
+ * @digest:	out: FERRY_HASH_SIZE bytes
+ * @reserved:	0
+ *
+ * Errors: -ENOENT no such block; -EBUSY a pass is under way; -EINTR.
+ */
+struct ferry_digest {
+	__u32 block;
+	__u32 flags;
+	__u8  digest[FERRY_HASH_SIZE];
+	__u64 reserved[2];
+};
+
+/* Of the RAM as it is, read anew, instead of as it was last sent. */
+#define FERRY_DIGEST_FULL		(1U << 0)
+
+/* ------------------------------------------------------------------------
+ * The file of a channel
+ * ------------------------------------------------------------------------ */
+
+/**
+ * struct ferry_ring - first page of a channel's mapping, read only
+ * @head:	bytes ever put on the ring (advanced by the kernel after the
+ *		bytes are in place; read it with acquire semantics)
+ * @tail:	bytes ever consumed
+ * @size:	bytes of data in the ring
+ *
+ * A channel is mapped with PROT_READ, MAP_SHARED, at offset 0. The data begins
+ * at FERRY_RING_DATA and is mapped twice in a row, so that what lies between
+ * tail and head is always contiguous at
+ *
+ *	FERRY_RING_DATA + (tail & (size - 1))
+ *
+ * and the whole mapping has FERRY_RING_DATA + 2 * size bytes. The kernel keeps
+ * its own head and tail and never reads these.
+ */
+struct ferry_ring {
+	__u64 head;
+	__u64 tail;
+	__u64 size;
+};
+
+#define FERRY_RING_DATA			FERRY_PAGE_SIZE
+
+/**
+ * struct ferry_consume - FERRY_CONSUME: bytes that may be overwritten
+ * @bytes:	in: how many, from the tail on
+ * @head:	out: the head
+ * @tail:	out: the tail, after the bytes were consumed
+ * @reserved:	0
+ *
+ * On the file of a channel. Errors: -EINVAL more bytes than there are.
+ */
+struct ferry_consume {
+	__u64 bytes;
+	__u64 head;
+	__u64 tail;
+	__u64 reserved;
+};
+
+#define FERRY_IOCTL_TYPE		0xF7
+
+#define FERRY_INFO		_IOWR(FERRY_IOCTL_TYPE, 0x00, struct ferry_info)
+#define FERRY_ATTACH		_IOWR(FERRY_IOCTL_TYPE, 0x01, struct ferry_attach)
+#define FERRY_ADD_RAM		_IOWR(FERRY_IOCTL_TYPE, 0x02, struct ferry_add_ram)
+#define FERRY_ADD_CHANNEL	_IOWR(FERRY_IOCTL_TYPE, 0x03, struct ferry_add_channel)
+#define FERRY_PASS		_IOWR(FERRY_IOCTL_TYPE, 0x04, struct ferry_pass)
+#define FERRY_STATUS		_IOWR(FERRY_IOCTL_TYPE, 0x05, struct ferry_status)
+#define FERRY_PENDING		_IOWR(FERRY_IOCTL_TYPE, 0x06, struct ferry_pending)
+#define FERRY_DIGEST		_IOWR(FERRY_IOCTL_TYPE, 0x07, struct ferry_digest)
+
+#define FERRY_CONSUME		_IOWR(FERRY_IOCTL_TYPE, 0x40, struct ferry_consume)
+
+#endif /* _UAPI_LINUX_KVMFERRY_H */

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The wire: every byte that two agents exchange. Encode and decode, no I/O.
+ *
+ * A migration has one control connection and 1 to FERRY_MAX_CHANNELS data
+ * streams, all opened by the source to one port of the target.
+ *
+ * Each connection begins with a *preamble* from the source:
+ *
+ *	0   8  "KVMFERRY"
+ *	8   2  version, WIRE_VERSION
+ *	10  1  kind: WIRE_CONTROL or WIRE_STREAM
+ *	11  1  channel number of a stream, else 0
+ *	12  4  0
+ *	16  16 migration id, random, the same on all connections of a migration
+ *
+ * A data stream then carries records, as struct ferry_record in
+ * linux/kvmferry.h describes them, until the source closes it. Nothing flows
+ * back on it.
+ *
+ * The control connection carries *frames* in both directions:
+ *
+ *	0   2  0x4b46 ("KF")
+ *	2   2  type, enum wire_type
+ *	4   4  length of the payload, at most WIRE_MAX_PAYLOAD
+ *	8      payload
+ *
+ * All numbers are big-endian. A frame that is out of place, too long, too short
+ * or of an unknown type ends the migration with WIRE_ABORT.
+ *
+ *	source                          target
+ *	HELLO            ->                           who, which RAM, which key
+ *	                 <-             READY         RAM paired, QEMU prepared
+ *	(N streams)      ->
+ *	... records of pass 1, 2, ...
+ *	                 <-             PASS_DONE     for each pass, with digests
+ *	DEVICE           <->            DEVICE        QEMU's own stream, opaque
+ *	DEVICE_EOF       <->            DEVICE_EOF
+ *	[VERIFY]         ->
+ *	                 <-             [VERIFIED]    digests of RAM read anew
+ *	... source QEMU: completed
+ *	COMMIT           ->                           the target owns the VM
+ *	                 <-             RUNNING
+ *
+ * Until COMMIT has been sent either side may send ABORT with a reason; the source
+ * then runs on. After it the source never runs again.
+ */
+#ifndef KVMFERRY_WIRE_H
+#define KVMFERRY_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/kvmferry.h>
+
+#define WIRE_VERSION		1
+#define WIRE_MAGIC		"KVMFERRY"
+#define WIRE_PREAMBLE_SIZE	32
+#define WIRE_FRAME_SIZE		8
+#define WIRE_FRAME_MAGIC	0x4b46
+#define WIRE_MAX_PAYLOAD	(64u << 10)
+#define WIRE_ID_SIZE		16
+#define WIRE_NAME_SIZE		64	/* of a RAM block's id, with its NUL */
+#define WIRE_TEXT_SIZE		512	/* of a reason, with its NUL */
+
+enum wire_kind {
+	WIRE_CONTROL = 1,
+	WIRE_STREAM = 2,
+};
+
+enum wire_type {
+	WIRE_HELLO = 1,
+	WIRE_READY = 2,
+	WIRE_PASS_DONE = 3,
+	WIRE_DEVICE = 4,
+	WIRE_DEVICE_EOF = 5,
+	WIRE_VERIFY = 6,
+	WIRE_VERIFIED = 7,
+	WIRE_COMMIT = 8,
+	WIRE_RUNNING = 9,
+	WIRE_ABORT = 10,
+};
+
+struct wire_preamble {
+	uint16_t version;
+	enum wire_kind kind;
+	unsigned int channel;
+	uint8_t id[WIRE_ID_SIZE];
+};
+
+/* A RAM block as both sides name it: QEMU's block id, and its bytes. */
+struct wire_ram {
+	char name[WIRE_NAME_SIZE];
+	uint64_t size;
+};
+
+/*
+ * WIRE_HELLO
+ *
+ *	0   4  0
+ *	4   2  number of streams, 1 .. FERRY_MAX_CHANNELS
+ *	6   2  number of RAM blocks, 1 .. FERRY_MAX_RAM
+ *	8   8  codecs that records may use, bit (1 << FERRY_CODEC_x)
+ *	16  32 key of the page hashes
+ *	48  72 per RAM block: 64 bytes of name, NUL-padded; 8 bytes of size.
+ *	       Its place in this list is its id in records.
+ */
+struct wire_hello {
+	unsigned int streams;
+	unsigned int rams;
+	uint64_t codecs;
+	uint8_t key[FERRY_KEY_SIZE];
+	struct wire_ram ram[FERRY_MAX_RAM];
+};
+
+/*
+ * WIRE_PASS_DONE: every stream has delivered PASS_END of this pass, and all
+ * records before it were applied. WIRE_VERIFIED: the same with pass 0.
+ *
+ *	0   8  number of the pass
+ *	8   16 per RAM block: its digest
+ */
+struct wire_digests {
+	uint64_t pass;
+	unsigned int rams;
+	uint8_t digest[FERRY_MAX_RAM][FERRY_HASH_SIZE];
+};
+
+/*
+ * READY, DEVICE_EOF, VERIFY, COMMIT and RUNNING have no payload. DEVICE's payload
+ * is 1 .. WIRE_MAX_PAYLOAD bytes of QEMU's stream. ABORT's is the reason, text
+ * without NUL, shorter than WIRE_TEXT_SIZE.
+ */
+
+struct wire_frame {
+	enum wire_type type;
+	uint32_t length;
+};
+
+#define WIRE_HELLO_MAX	(48 + FERRY_MAX_RAM * 72)
+
+/*
+ * Encoders write exactly the documented size to @out and return it in bytes.
+ * Decoders take @len bytes and return 0, or -1 with *why set to a sentence (a
+ * static string) that says what is wrong with them. They never read past @len
+ * and accept nothing but what the tables above allow.
+ */
+size_t wire_put_preamble(uint8_t out[WIRE_PREAMBLE_SIZE],
+			 const struct wire_preamble *p);
+int wire_get_preamble(struct wire_preamble *p, const uint8_t *in, size_t len,
+		      const char **why);
+
+size_t wire_put_frame(uint8_t out[WIRE_FRAME_SIZE], enum wire_type type,
+		      uint32_t length);
+int wire_get_frame(struct wire_frame *f, const uint8_t *in, size_t len,
+		   const char **why);
+
+size_t wire_put_hello(uint8_t out[WIRE_HELLO_MAX], const struct wire_hello *h);
+int wire_get_hello(struct wire_hello *h, const uint8_t *in, size_t len,
+		   const char **why);
+
+size_t wire_put_digests(uint8_t *out, const struct wire_digests *d);
+int wire_get_digests(struct wire_digests *d, const uint8_t *in, size_t len,
+		     const char **why);
+
+/* A record's header in host byte order. */
+struct wire_record {
+	unsigned int type;
+	unsigned int codec;
+	unsigned int block;
+	uint32_t sequence;
+	uint32_t count;
+	uint64_t page;
+	uint32_t length;
+	uint32_t crc;
+};
+
+/*
+ * Decodes and checks everything that a header alone can tell: magic, type,
+ * codec, count, length. Whether block and page exist, the caller knows.
+ */
+int wire_get_record(struct wire_record *r,
+		    const uint8_t in[sizeof(struct ferry_record)],
+		    const char **why);
+size_t wire_put_record(uint8_t out[sizeof(struct ferry_record)],
+		       const struct wire_record *r);
+
+/* Bytes of a record's payload on the wire, padding included. */
+static inline size_t wire_padded(size_t length)
+{
+	return (length + FERRY_RECORD_ALIGN - 1) & ~(size_t)(FERRY_RECORD_ALIGN - 1);
+}
+
+/* CRC32C of @len bytes, continuing @crc (0 to begin). */
+uint32_t wire_crc32c(uint32_t crc, const void *data, size_t len);
+
+#endif /* KVMFERRY_WIRE_H */
