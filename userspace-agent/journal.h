@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The durable owner record: who owns the VM, should anything crash.
+ *
+ * QEMU has no fence: it would run the same VM on both hosts. These records are
+ * the fence. Each side keeps one small file for a migration in its state
+ * directory, VM.MIGRATION.source or VM.MIGRATION.target:
+ *
+ *	source	owns		the VM is here; the target must not run it
+ *		committed	the target owns it; whether it runs is not known
+ *		gone		the target has said that it runs
+ *	target	incoming	the VM is not here yet
+ *		owns		COMMIT has come in; from now on it is here
+ *		running		it was started here
+ *
+ * When journal_write() returns, the new state is on stable storage.
+ *
+ * The rule after a crash: the source may run the VM if its record says "owns" or
+ * is not there; the target, if its record says "owns" or "running". With "committed"
+ * on the source and "incoming" on the target the COMMIT was lost on the way: the
+ * operator may continue either, but only one.
+ */
+#ifndef KVMFERRY_JOURNAL_H
+#define KVMFERRY_JOURNAL_H
+
+#include <limits.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "qmp.h"
+#include "wire.h"
+
+#define JOURNAL_DIR	"/var/lib/kvmferry"
+
+enum journal_side {
+	JOURNAL_SOURCE,
+	JOURNAL_TARGET,
+};
+
+enum journal_state {
+	JOURNAL_OWNS,		/* both sides */
+	JOURNAL_COMMITTED,	/* source */
+	JOURNAL_GONE,		/* source */
+	JOURNAL_INCOMING,	/* target */
+	JOURNAL_RUNNING,	/* target */
+};
+
+/* One owner record, as it stands or shall stand in its file. */
+struct journal {
+	enum journal_side side;
+	enum journal_state state;
+	char vm[QMP_NAME_SIZE];		/* from qmp_identity() */
+	uint8_t id[WIRE_ID_SIZE];	/* of the migration */
+	char peer[256];			/* HOST:PORT of the other side */
+	pid_t pid;			/* of the QEMU here */
+	uint64_t started;		/* when it started, clock ticks after boot */
+	char path[PATH_MAX];		/* of the file */
+};
+
+/**
+ * journal_init() - fill in a record, without writing it
+ * @dir:	state directory; made if it is missing
+ * @pid:	of the QEMU here
+ *
+ * Return: 0, or -1 with @why when @dir cannot be used.
+ */
+int journal_init(struct journal *j, const char *dir, enum journal_side side,
+		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
+		 pid_t pid, struct failure *why);
+
+/**
+ * journal_write() - make @state the durable state
+ *
+ * Return: 0 when it is on stable storage; -1 with @why: the file then holds
+ * either the old or the new state, and the caller must assume the worse.
+ */
+int journal_write(struct journal *j, enum journal_state state,
+		  struct failure *why);
+
+/* Removes the record, durably. A record that is not there is no error. */
+int journal_remove(struct journal *j, struct failure *why);
+
+/* Reads one file. Return: 0, or -1 with @why if it is damaged or unreadable. */
+int journal_read(struct journal *j, const char *path, struct failure *why);
+
+/**
+ * journal_admits() - may this VM be moved away from, or to, this host?
+ * @dir:	state directory; one that is missing admits everything
+ * @side:	which role this host would have
+ * @vm:		from qmp_identity()
+ * @pid:	of the QEMU here
+ *
+ * As source: no, if a record says that the VM was committed away, unless it came
+ * back since, or that record is "gone" and of another QEMU process. As
+ * target: no, if a record says that a live QEMU here other than @pid owns it.
+ *
+ * Return: 0 for yes; -1 with @why, naming the file and the remedy.
+ */
+int journal_admits(const char *dir, enum journal_side side, const char *vm,
+		   pid_t pid, struct failure *why);
+
+/**
+ * journal_forget() - remove what earlier migrations left about a VM
+ * @except:	the record to keep
+ *
+ * To be called once the target runs the VM (side target) or owns the record of a
+ * new migration (side source): older records are then history.
+ */
+void journal_forget(const char *dir, const struct journal *except);
+
+const char *journal_state_name(enum journal_state state);
+
+#endif /* KVMFERRY_JOURNAL_H */
