@@ -40,7 +40,7 @@
  *	                 <-             [VERIFIED]    digests of RAM read anew
  *	... source QEMU: completed
  *	COMMIT           ->                           the target owns the VM
- *	                 <-             RUNNING
+ *	                 <-             RUNNING       and it runs there (see HELLO)
  *
  * Until COMMIT has been sent either side may send ABORT with a reason; the source
  * then runs on. After it the source never runs again.
@@ -87,6 +87,12 @@ struct wire_preamble {
 	uint8_t id[WIRE_ID_SIZE];
 };
 
+/*
+ * The VM was running when the migration began. Without this flag it was paused,
+ * stays paused at the target, and RUNNING only says that the target owns it.
+ */
+#define WIRE_HELLO_RUNNING	(1u << 0)
+
 /* A RAM block as both sides name it: QEMU's block id, and its bytes. */
 struct wire_ram {
 	char name[WIRE_NAME_SIZE];
@@ -96,7 +102,7 @@ struct wire_ram {
 /*
  * WIRE_HELLO
  *
- *	0   4  0
+ *	0   4  flags: WIRE_HELLO_*
  *	4   2  number of streams, 1 .. FERRY_MAX_CHANNELS
  *	6   2  number of RAM blocks, 1 .. FERRY_MAX_RAM
  *	8   8  codecs that records may use, bit (1 << FERRY_CODEC_x)
@@ -105,6 +111,7 @@ struct wire_ram {
  *	       Its place in this list is its id in records.
  */
 struct wire_hello {
+	uint32_t flags;
 	unsigned int streams;
 	unsigned int rams;
 	uint64_t codecs;
@@ -205,7 +212,11 @@ static inline size_t wire_padded(size_t length)
 	return (length + FERRY_RECORD_ALIGN - 1) & ~(size_t)(FERRY_RECORD_ALIGN - 1);
 }
 
-/* CRC32C of @len bytes, continuing @crc (0 to begin). */
+/*
+ * CRC32C of @len bytes, continuing @crc (0 to begin). The portable variant is
+ * what runs on a processor without the instruction for it.
+ */
 uint32_t wire_crc32c(uint32_t crc, const void *data, size_t len);
+uint32_t wire_crc32c_portable(uint32_t crc, const void *data, size_t len);
 
 #endif /* KVMFERRY_WIRE_H */
