@@ -1,0 +1,205 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Run one command in an emulated KVM host: a Linux kernel with AMD's virtualization under QEMU's interpreter, so that no
+# machine needs /dev/kvm, and no kernel but an emulated one ever loads the module.
+#
+#   host.sh --kernel NAME [options] -- COMMAND ARGS...
+#     --kernel NAME       a name of kernels.list
+#     --memory MIB        3072 if not given
+#     --smp N             2
+#     --timeout SECONDS   600, for all: boot, command, checks
+#     --append "..."      more kernel parameters
+#     --console FILE      where the kernel's console goes, build/vm/NAME-PID.log if not given
+#     --npt 0|1           nested paging for the host's guests, 1; 'none' does not load kvm_amd at all
+#
+# This machine's root is the host's root, with all changes kept in the host's memory; build/ is shared and writable.
+# COMMAND starts in the project's top folder. Its stdout and stderr come out live on stdout; nothing else does.
+#
+# Exit status: COMMAND's own, but
+#   123  COMMAND succeeded and the kernel complained (warning, lockdep report, leak ...); the lines are on stderr
+#   124  time-out; the console file has the state of all tasks (sysrq-t, -w, -l)
+#   125  the host panicked, did not boot, or ended without a verdict; the console's tail is on stderr
+#   126  bad usage, or the host could not be started
+set -eu
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+
+say() { echo "host.sh: $*" >&2; }
+die() { say "$*"; exit 126; }
+
+kernel='' memory=3072 smp=2 timeout=600 append='' console='' npt=1
+while [ $# -gt 0 ]; do
+	case $1 in
+	--kernel) kernel=$2 ;;
+	--memory) memory=$2 ;;
+	--smp) smp=$2 ;;
+	--timeout) timeout=$2 ;;
+	--append) append=$2 ;;
+	--console) console=$2 ;;
+	--npt) npt=$2 ;;
+	--) shift; break ;;
+	*) die "unknown option $1" ;;
+	esac
+	shift 2
+done
+[ -n "$kernel" ] || die "--kernel is missing"
+[ $# -gt 0 ] || die "no command"
+
+mkdir -p "$top/build/vm"
+[ -n "$console" ] || console=$top/build/vm/$kernel-$$.log
+mkdir -p "$(dirname "$console")"
+: >"$console"
+
+vmlinuz=$("$here/kernel.sh" vmlinuz "$kernel") || die "no kernel $kernel"
+initrd=$("$here/initramfs.sh" "$kernel") || die "no initramfs for $kernel"
+guest=$("$here/kernel.sh" vmlinuz 6.1) || die "no kernel for the guests"
+
+run=$(mktemp -d "$top/build/vm/run.XXXXXX")
+qemu=''
+clean_up() {
+	trap - EXIT INT TERM HUP
+	[ -z "$qemu" ] || kill -9 "$qemu" 2>/dev/null || true
+	wait
+	rm -rf "$run"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# What the inside needs to know; see init.sh.
+write_orders() {
+	cat >"$run/env" <<-END
+		export KVMFERRY_KERNEL=$kernel
+		export KVMFERRY_TOP=$top
+		export KVMFERRY_BUILD=$top/build
+		export KVMFERRY_MODULES=$("$here/kernel.sh" modules "$kernel")
+		export KVMFERRY_VMLINUZ_61=$guest
+		export KVMFERRY_KO=$top/build/kmod/$kernel/kvmferry.ko
+		export KVMFERRY_AGENT=$top/build/kvmferry
+		export KVMFERRY_IN_HOST=1
+		KVMFERRY_NPT=$([ "$npt" = 0 ] && echo 0 || echo 1)
+		KVMFERRY_MODPROBE=$([ "$npt" = none ] && echo none || echo kvm_amd)
+	END
+	printf 'exec %s\n' "$(printf '%q ' "$@")" >"$run/command"
+}
+
+# Any warning ends the run: nothing after it could be trusted. The watchdogs are slow, because two interpreted CPUs on a
+# busy machine are.
+parameters() {
+	printf '%s ' "console=ttyS0 quiet mitigations=off clocksource=tsc tsc=reliable no_timer_check" \
+		"panic=-1 oops=panic panic_on_warn=1 unknown_nmi_panic watchdog_thresh=30 softlockup_panic=1" \
+		"hung_task_panic=1 rcupdate.rcu_cpu_stall_timeout=60 sysctl.kernel.panic_on_rcu_stall=1" \
+		"printk.time=1 log_buf_len=16M sysctl.kernel.sysrq=1 systemd.unified_cgroup_hierarchy=1" \
+		"kvmferry.init=$here/init.sh kvmferry.run=$run"
+	[ "$kernel" != debug ] || printf 'kmemleak=on '
+	printf '%s' "$append"
+}
+
+# QEMU opens these pipes for reading and writing, so it never waits for us; we read until it ends.
+open_pipes() {
+	mkfifo "$run"/{out,verdict,serial.in,serial.out,monitor.in,monitor.out}
+	cat "$run/serial.out" >>"$console" &
+	cat "$run/monitor.out" >"$run/monitor" &
+	cat "$run/verdict" >"$run/verdicts" &
+	cat "$run/out" &
+}
+
+start_qemu() {
+	# nice: the person at this machine comes first
+	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt \
+		-smp "$smp" -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
+		-chardev pipe,id=serial,path="$run/serial" -serial chardev:serial \
+		-chardev pipe,id=monitor,path="$run/monitor" -mon chardev=monitor,mode=readline \
+		-device isa-debug-exit,iobase=0xf4,iosize=0x4 \
+		-device virtio-serial-pci \
+		-chardev file,id=out,path="$run/out",append=on -device virtserialport,chardev=out,name=out \
+		-chardev file,id=verdict,path="$run/verdict",append=on -device virtserialport,chardev=verdict,name=verdict \
+		-device virtio-rng-pci \
+		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=root,mount_tag=root \
+		-fsdev local,id=build,path="$top/build",security_model=none,multidevs=remap \
+		-device virtio-9p-pci,fsdev=build,mount_tag=build \
+		</dev/null >"$run/qemu" 2>&1 &
+	qemu=$!
+}
+
+running() { kill -0 "$qemu" 2>/dev/null; }
+
+monitor() { echo "$1" >"$run/monitor.in"; }
+
+# A break on the serial line, then a letter: sysrq without a keyboard.
+sysrq() {
+	monitor "chardev-send-break serial"
+	sleep 0.5
+	printf '%s' "$1" >"$run/serial.in"
+	sleep "$2"
+}
+
+# What was everybody doing? A host too dead to answer sysrq gets an NMI, which makes it panic with a trace.
+dump_state() {
+	say "time-out after $timeout s; asking the host for its state"
+	monitor "info registers -a"
+	# the dump is long, and quiet keeps all but the worst messages off the console
+	sysrq 9 1
+	sysrq w 3
+	sysrq l 3
+	sysrq t 20
+	if ! grep -q 'sysrq: ' "$console"; then
+		say "no answer to sysrq; sending an NMI"
+		monitor nmi
+		sleep 5
+	fi
+	cat "$run/monitor" >>"$console"
+}
+
+show_tail() {
+	say "console's last lines (all of it: $console)"
+	tail -n "${1:-60}" "$console" >&2
+}
+
+# From what was left behind to an exit status.
+judge() {
+	local status
+	status=$(sed -n 's/^status //p' "$run/verdicts")
+	if [ -z "$status" ]; then
+		if grep -q 'Kernel panic' "$console"; then
+			say "the host panicked"
+		elif [ -s "$run/verdicts" ]; then
+			say "the host ended without a verdict"
+		else
+			say "the host did not boot"
+			grep -v "TCG doesn't support" "$run/qemu" >&2 || true
+		fi
+		show_tail
+		return 125
+	fi
+	if grep -q '^kernel ' "$run/verdicts"; then
+		say "the kernel complained:"
+		sed -n 's/^kernel /  /p' "$run/verdicts" >&2
+		[ "$status" -ne 0 ] || return 123
+	fi
+	return "$status"
+}
+
+write_orders "$@"
+open_pipes
+start_qemu
+started=$SECONDS
+# a background sleep, so that the end of QEMU is noticed at once and a signal is obeyed at once
+sleep "$timeout" &
+timer=$!
+wait -n "$qemu" "$timer" || true
+if running; then
+	dump_state
+	kill -9 "$qemu"
+	wait
+	show_tail 40
+	exit 124
+fi
+qemu=''
+kill "$timer"
+wait
+echo "host.sh: $kernel, $((SECONDS - started)) s" >>"$console"
+judge

@@ -1,0 +1,176 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Kernels for the emulated host: fetch or build one, and say where its parts lie.
+#
+#   kernel.sh list              names of the matrix (kernels.list)
+#   kernel.sh fetch NAME        make it available; does nothing, and needs no network, if it is
+#   kernel.sh release NAME      what uname -r says under it
+#   kernel.sh vmlinuz NAME      path of the bootable image
+#   kernel.sh modules NAME      folder that holds lib/modules/RELEASE
+#   kernel.sh kdir NAME         KDIR for make -C KDIR M=...
+#
+# Nothing is installed into this machine: packages are unpacked into the cache folder
+# ${KVMFERRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvmferry}. To take a newer version of a kernel,
+# remove CACHE/kernels/NAME.
+set -eu
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${KVMFERRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvmferry}
+
+die() { echo "kernel.sh: $*" >&2; exit 1; }
+say() { echo "kernel.sh: $*" >&2; }
+
+names() { sed -e 's/#.*//' "$here/kernels.list" | awk 'NF { print $1 }'; }
+
+# field N of the line that describes kernel NAME
+field() { sed -e 's/#.*//' "$here/kernels.list" | awk -v name="$1" -v n="$2" '$1 == name { print $n }'; }
+
+# The line "Depends:" of a package (of an exact version: PACKAGE=VERSION), one alternative-free name a line.
+depends() {
+	apt-cache show --no-all-versions "$1" |
+		sed -n 's/^Depends: //p' | tr ',' '\n' | sed -e 's/|.*//' -e 's/([^)]*)//' -e 's/ //g'
+}
+
+candidate() {
+	apt-cache policy "$1" | awk '/Candidate:/ && $2 != "(none)" { print $2 }'
+}
+
+# Package lists may be absent (a fresh container) or too old to download from.
+need_package_lists() {
+	[ -n "$(candidate "$1")" ] && return
+	say "updating apt's package lists"
+	apt-get -qq update || die "apt-get update failed"
+	[ -n "$(candidate "$1")" ] || die "no package named $1"
+}
+
+# Download packages and unpack them below a folder.
+unpack() {
+	local root=$1 dir deb
+	shift
+	dir=$(mktemp -d "$cache/download.XXXXXX")
+	if ! (cd "$dir" && apt-get -qq -o APT::Sandbox::User=root download "$@" >&2); then
+		say "download failed, trying again with new package lists"
+		apt-get -qq update
+		(cd "$dir" && apt-get -qq -o APT::Sandbox::User=root download "$@" >&2) || {
+			rm -rf "$dir"
+			die "cannot download $*"
+		}
+	fi
+	for deb in "$dir"/*.deb; do
+		dpkg-deb -x "$deb" "$root"
+	done
+	rm -rf "$dir"
+}
+
+# Headers look for each other under /usr/src; let them look where they were unpacked.
+relocate_headers() {
+	local root=$1 release=$2 link
+	find "$root/usr/src" -maxdepth 2 -name Makefile -type f \
+		-exec sed -i "s|^include /usr/src/|include $root/usr/src/|" {} +
+	for link in build source; do
+		ln -sfn "$root$(readlink "$root/lib/modules/$release/$link")" "$root/lib/modules/$release/$link"
+	done
+}
+
+fetch_debian() {
+	local name=$1 root=$2 image headers release
+	image=$(field "$name" 3)
+	headers=$(field "$name" 4)
+	need_package_lists "$image"
+	image=$(depends "$image" | grep '^linux-image-')
+	headers=$(depends "$headers" | grep '^linux-headers-')
+	release=${image#linux-image-}
+	say "fetching $name: $image $(candidate "$image")"
+	# shellcheck disable=SC2046 # one package name a word
+	unpack "$root" "$image" "$headers" $(depends "$headers" | grep -E '^linux-(headers|kbuild)-')
+	relocate_headers "$root" "$release"
+	depmod -b "$root" "$release"
+	ln -s "boot/vmlinuz-$release" "$root/vmlinuz"
+	ln -s "usr/src/linux-headers-$release" "$root/kdir"
+	echo "$release" >"$root/release"
+}
+
+# What the built kernel depends on: if this has not changed, it need not be built again.
+source_stamp() {
+	{ cat "$here/kernels/$1.config"; cat "$2/source-version"; } | sha256sum | cut -d' ' -f1
+}
+
+configure() {
+	make -s x86_64_defconfig
+	scripts/kconfig/merge_config.sh -m .config "$1" >/dev/null
+	make -s olddefconfig
+}
+
+fetch_source() {
+	local name=$1 root=$2 package tree work release
+	package=$(field "$name" 3)
+	work=$cache/$name
+	tree=$work/$package
+	mkdir -p "$work"
+	if [ ! -e "$tree/Makefile" ]; then
+		need_package_lists "$package"
+		say "fetching the source of $name: $package $(candidate "$package")"
+		unpack "$work/package" "$package"
+		tar -C "$work" -xf "$work/package/usr/src/$package.tar.xz"
+		rm -rf "$work/package"
+	fi
+	make -s -C "$tree" kernelversion >"$work/source-version"
+	if [ "$(cat "$work/configured" 2>/dev/null)" != "$(source_stamp "$name" "$work")" ]; then
+		(cd "$tree" && configure "$here/kernels/$name.config")
+		source_stamp "$name" "$work" >"$work/configured"
+	fi
+	say "building $name, this takes a quarter of an hour (log: $work/build.log)"
+	make -C "$tree" -j"$(nproc)" KBUILD_BUILD_USER=kvmferry KBUILD_BUILD_HOST=kvmferry \
+		bzImage modules >"$work/build.log" 2>&1 || {
+		tail -n 30 "$work/build.log" >&2
+		die "$name does not build"
+	}
+	release=$(make -s -C "$tree" kernelrelease)
+	make -s -C "$tree" INSTALL_MOD_PATH="$root" modules_install >>"$work/build.log" 2>&1
+	ln -sfn "$tree" "$root/lib/modules/$release/build"
+	cp "$tree/arch/x86/boot/bzImage" "$root/vmlinuz"
+	ln -s "$tree" "$root/kdir"
+	echo "$release" >"$root/release"
+	source_stamp "$name" "$work" >"$root/stamp"
+}
+
+complete() {
+	local root=$cache/kernels/$1
+	[ -e "$root/release" ] || return 1
+	[ "$(field "$1" 2)" != source ] || [ "$(cat "$root/stamp")" = "$(source_stamp "$1" "$cache/$1")" ]
+}
+
+# The file "release" is written last: without it the folder is half-made, and is made anew.
+fetch() {
+	local name=$1 root=$cache/kernels/$1
+	complete "$name" && return
+	mkdir -p "$cache/kernels"
+	# two callers at once: the second waits, and finds it done
+	exec 9>"$cache/kernels/.lock-$name"
+	flock 9
+	complete "$name" && return
+	rm -rf "$root"
+	mkdir "$root"
+	case $(field "$name" 2) in
+	debian) fetch_debian "$name" "$root" ;;
+	source) fetch_source "$name" "$root" ;;
+	*) die "unknown kind of kernel: $(field "$name" 2)" ;;
+	esac
+	exec 9>&-
+}
+
+verb=${1:-} name=${2:-}
+case $verb in
+list) names; exit ;;
+fetch | release | vmlinuz | modules | kdir) ;;
+*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME" ;;
+esac
+[ -n "$(field "$name" 2)" ] || die "no kernel named '$name' (there are: $(names | tr '\n' ' '))"
+root=$cache/kernels/$name
+fetch "$name"
+case $verb in
+release) cat "$root/release" ;;
+vmlinuz) echo "$root/vmlinuz" ;;
+modules) echo "$root" ;;
+kdir) readlink -f "$root/kdir" ;;
+esac
