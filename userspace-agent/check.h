@@ -21,7 +21,7 @@ typedef void check_line_fn(void *opaque, enum check_result result,
 			   const char *name, const char *text);
 
 /**
- * check_vm() - go through the list
+ * check_vm - go through the list
  * @side:	JOURNAL_SOURCE or JOURNAL_TARGET: whose preconditions
  * @state_dir:	where owner records are
  * @rams:	out: the VM's RAM blocks, to be closed; empty if not found
@@ -29,10 +29,10 @@ typedef void check_line_fn(void *opaque, enum check_result result,
  *		logged
  * @why:	the first failure
  *
- * Return: the number of failures.
+ * Returns the number of failures.
  */
 int check_vm(struct qmp *qmp, enum journal_side side, const char *state_dir,
 	     struct ramblocks *rams, check_line_fn *line, void *opaque,
-	     struct failure *why);
+	     struct why *why);
 
 #endif /* KVMFERRY_CHECK_H */

@@ -37,7 +37,7 @@ enum journal_side {
 };
 
 enum journal_state {
-	JOURNAL_OWNS,		/* both sides */
+	JOURNAL_OWNS,		/* source and target */
 	JOURNAL_COMMITTED,	/* source */
 	JOURNAL_GONE,		/* source */
 	JOURNAL_INCOMING,	/* target */
@@ -57,33 +57,33 @@ struct journal {
 };
 
 /**
- * journal_init() - fill in a record, without writing it
+ * journal_init - fill in a record, without writing it
  * @dir:	state directory; made if it is missing
  * @pid:	of the QEMU here
  *
- * Return: 0, or -1 with @why when @dir cannot be used.
+ * Returns 0, or -1 with @why when @dir cannot be used.
  */
 int journal_init(struct journal *j, const char *dir, enum journal_side side,
 		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
-		 pid_t pid, struct failure *why);
+		 pid_t pid, struct why *why);
 
 /**
- * journal_write() - make @state the durable state
+ * journal_write - make @state the durable state
  *
- * Return: 0 when it is on stable storage; -1 with @why: the file then holds
+ * Returns 0 when it is on stable storage; -1 with @why: the file then holds
  * either the old or the new state, and the caller must assume the worse.
  */
 int journal_write(struct journal *j, enum journal_state state,
-		  struct failure *why);
+		  struct why *why);
 
 /* Removes the record, durably. A record that is not there is no error. */
-int journal_remove(struct journal *j, struct failure *why);
+int journal_remove(struct journal *j, struct why *why);
 
-/* Reads one file. Return: 0, or -1 with @why if it is damaged or unreadable. */
-int journal_read(struct journal *j, const char *path, struct failure *why);
+/* Reads one file. Returns 0, or -1 with @why if it is damaged or unreadable. */
+int journal_read(struct journal *j, const char *path, struct why *why);
 
 /**
- * journal_admits() - may this VM be moved away from, or to, this host?
+ * journal_admits - may this VM be moved away from, or to, this host?
  * @dir:	state directory; one that is missing admits everything
  * @side:	which role this host would have
  * @vm:		from qmp_identity()
@@ -93,13 +93,13 @@ int journal_read(struct journal *j, const char *path, struct failure *why);
  * back since, or that record is "gone" and of another QEMU process. As
  * target: no, if a record says that a live QEMU here other than @pid owns it.
  *
- * Return: 0 for yes; -1 with @why, naming the file and the remedy.
+ * Returns 0 for yes; -1 with @why, naming the file and the remedy.
  */
 int journal_admits(const char *dir, enum journal_side side, const char *vm,
-		   pid_t pid, struct failure *why);
+		   pid_t pid, struct why *why);
 
 /**
- * journal_forget() - remove what earlier migrations left about a VM
+ * journal_forget - remove what earlier migrations left about a VM
  * @except:	the record to keep
  *
  * To be called once the target runs the VM (side target) or owns the record of a

@@ -2,10 +2,9 @@
 /*
  * What the agent tells its operator: one-line messages on standard error.
  *
- * A function that can fail for a reason worth telling takes a struct failure,
- * calls fail() where it knows the reason and returns what fail() returns. Who
- * decides what to do about it also decides whether to log it. The text is one
- * line without a full stop: what happened, why, and what to do.
+ * A function that fails does not log: it leaves its reason in a struct why, and
+ * who decides what to do about the failure also decides whether to log it. A
+ * message is one line without a full stop: what happened, why, and what to do.
  */
 #ifndef KVMFERRY_LOG_H
 #define KVMFERRY_LOG_H
@@ -28,26 +27,6 @@ enum exit_status {
 	EXIT_DOUBT = 3,		/* nobody runs for certain; the operator decides */
 };
 
-#define FAILURE_SIZE	512	/* the same as WIRE_TEXT_SIZE */
-
-/* Why something failed. Empty text: it did not. */
-struct failure {
-	char text[FAILURE_SIZE];
-};
-
-/**
- * fail() - write down why, and return -1
- * @why:	where to; may be NULL
- *
- * The first reason stays: a later one is usually a consequence of it.
- */
-__attribute__((format(printf, 2, 3)))
-int fail(struct failure *why, const char *format, ...);
-
-/* Puts "WORDS: " before the reason, for a caller that knows the occasion. */
-__attribute__((format(printf, 2, 3)))
-int fail_in(struct failure *why, const char *format, ...);
-
 __attribute__((format(printf, 1, 2))) void log_error(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_warn(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_info(const char *format, ...);
@@ -64,7 +43,7 @@ void log_set_level(enum log_level level);
 const char *log_level_name(enum log_level level);
 
 /**
- * log_set_hook() - send messages elsewhere instead of to standard error
+ * log_set_hook - send messages elsewhere instead of to standard error
  * @hook:	called with one message without its newline; NULL: standard error
  * @opaque:	handed to @hook
  *

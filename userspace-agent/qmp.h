@@ -15,7 +15,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <sys/types.h>
-#include "log.h"
+#include "why.h"
 
 #define QMP_TIMEOUT	10000	/* ms: for commands that QEMU answers at once */
 #define QMP_NAME_SIZE	80	/* of a VM's name, with its NUL */
@@ -32,16 +32,16 @@ struct qmp;
 typedef void qmp_event_fn(void *opaque, const char *name, const json_t *data);
 
 /**
- * qmp_open() - connect to @path, greet, and enter command mode
+ * qmp_open - connect to @path, greet, and enter command mode
  * @timeout:	ms for all of it; a QEMU that serves another client does not
  *		greet, and is told apart by this
  *
- * Return: the client, or NULL with @why.
+ * Returns the client, or NULL with @why.
  */
-struct qmp *qmp_open(const char *path, int timeout, struct failure *why);
+struct qmp *qmp_open(const char *path, int timeout, struct why *why);
 
 /* The same on a connected socket @fd, which the client then owns, also on failure. */
-struct qmp *qmp_adopt(int fd, const char *name, int timeout, struct failure *why);
+struct qmp *qmp_adopt(int fd, const char *name, int timeout, struct why *why);
 
 /* Closes the socket and frees the client. NULL is allowed. */
 void qmp_close(struct qmp *qmp);
@@ -54,59 +54,59 @@ bool qmp_sending(const struct qmp *qmp);
 void qmp_on_event(struct qmp *qmp, qmp_event_fn *fn, void *opaque);
 
 /**
- * qmp_pump() - move bytes without blocking: send, read, deliver events
+ * qmp_pump - move bytes without blocking: send, read, deliver events
  *
- * Return: 0, or -1 with @why when QEMU has gone or sends nonsense; the client is
+ * Returns 0, or -1 with @why when QEMU has gone or sends nonsense; the client is
  * then broken and only qmp_close() helps.
  */
-int qmp_pump(struct qmp *qmp, struct failure *why);
+int qmp_pump(struct qmp *qmp, struct why *why);
 
 /**
- * qmp_send() - queue a command
+ * qmp_send - queue a command
  * @fd:		a file to pass along (SCM_RIGHTS), or -1; not closed here
  * @oob:	run it out of band, even while QEMU's main loop is blocked, if this
  *		QEMU can
  * @arguments:	an object, of which the reference is taken; NULL for none
  *
- * Return: a number for qmp_reply(), or -1 with @why.
+ * Returns a number for qmp_reply(), or -1 with @why.
  */
 long qmp_send(struct qmp *qmp, int fd, bool oob, const char *command,
-	      json_t *arguments, struct failure *why);
+	      json_t *arguments, struct why *why);
 
 /**
- * qmp_reply() - has a command been answered?
+ * qmp_reply - has a command been answered?
  * @number:	from qmp_send()
  * @result:	the "return" value, if not NULL
  *
- * Return: 1 done; 0 not yet, pump on; -1 QEMU refused, with @why ("COMMAND:
+ * Returns 1 done; 0 not yet, pump on; -1 QEMU refused, with @why ("COMMAND:
  * QEMU's words").
  */
-int qmp_reply(struct qmp *qmp, long number, json_t **result, struct failure *why);
+int qmp_reply(struct qmp *qmp, long number, json_t **result, struct why *why);
 
 /**
- * qmp_execute() - send a command and wait for its reply
+ * qmp_execute - send a command and wait for its reply
  * @format:	of json_pack() for the arguments, such as "{s:s}"; NULL for none
  *
- * Return: the "return" value, or NULL with @why after an error or @timeout ms.
+ * Returns the "return" value, or NULL with @why after an error or @timeout ms.
  */
-json_t *qmp_execute(struct qmp *qmp, int timeout, struct failure *why,
+json_t *qmp_execute(struct qmp *qmp, int timeout, struct why *why,
 		    const char *command, const char *format, ...);
 
-/* The same for a command whose result says nothing. Return: 0, or -1 with @why. */
-int qmp_do(struct qmp *qmp, int timeout, struct failure *why,
+/* The same for a command whose result says nothing. Returns 0, or -1 with @why. */
+int qmp_do(struct qmp *qmp, int timeout, struct why *why,
 	   const char *command, const char *format, ...);
 
 /**
- * qmp_hmp() - run a command line of the human monitor
+ * qmp_hmp - run a command line of the human monitor
  *
- * Return: its output, to be freed; NULL with @why. The human monitor reports
+ * Returns its output, to be freed; NULL with @why. The human monitor reports
  * errors as output: the caller must look at it.
  */
 __attribute__((format(printf, 3, 4)))
-char *qmp_hmp(struct qmp *qmp, struct failure *why, const char *format, ...);
+char *qmp_hmp(struct qmp *qmp, struct why *why, const char *format, ...);
 
 /* Hands @fd to QEMU as @name, for "fd:NAME" uris. @fd stays open here too. */
-int qmp_getfd(struct qmp *qmp, int fd, const char *name, struct failure *why);
+int qmp_getfd(struct qmp *qmp, int fd, const char *name, struct why *why);
 
 /* "7.2.22", or with the distribution's suffix as QEMU tells it. */
 const char *qmp_version(const struct qmp *qmp);
@@ -118,13 +118,13 @@ int qmp_version_number(const struct qmp *qmp);
 pid_t qmp_peer(const struct qmp *qmp);
 
 /**
- * qmp_identity() - what to call this VM in owner records
+ * qmp_identity - what to call this VM in owner records
  *
  * Its UUID, else its name, else "unnamed"; only letters, digits, '-', '_', '.'.
  */
-int qmp_identity(struct qmp *qmp, char name[QMP_NAME_SIZE], struct failure *why);
+int qmp_identity(struct qmp *qmp, char name[QMP_NAME_SIZE], struct why *why);
 
 /* The run state of query-status: "running", "paused", "inmigrate", ... */
-int qmp_runstate(struct qmp *qmp, char *state, size_t size, struct failure *why);
+int qmp_runstate(struct qmp *qmp, char *state, size_t size, struct why *why);
 
 #endif /* KVMFERRY_QMP_H */

@@ -47,16 +47,16 @@ struct ramblocks {
 };
 
 /**
- * ramblocks_find() - find them all, open their files
+ * ramblocks_find - find them all, open their files
  *
  * Asks QEMU and /proc, changes nothing. Works on a running VM and on one that
  * waits with "-incoming defer". Refuses, with the remedy in @why, whatever
  * kvmferry cannot move: private or anonymous RAM, memfd, huge pages of
  * hugetlbfs, files not on tmpfs, files that a second process maps.
  *
- * Return: 0, to be undone with ramblocks_close(), or -1 with @why.
+ * Returns 0, to be undone with ramblocks_close(), or -1 with @why.
  */
-int ramblocks_find(struct ramblocks *rams, struct qmp *qmp, struct failure *why);
+int ramblocks_find(struct ramblocks *rams, struct qmp *qmp, struct why *why);
 
 /* Closes the files. Does nothing for a struct of zero bytes. */
 void ramblocks_close(struct ramblocks *rams);
