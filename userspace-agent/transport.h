@@ -21,7 +21,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "why.h"
+#include "log.h"
 #include "wire.h"
 
 #define TRANSPORT_NAME_SIZE	64	/* "[IPv6]:PORT" and its NUL */
@@ -46,7 +46,7 @@ bool transport_may_talk(const struct sockaddr_storage *address, bool insecure);
  * Blocks. Returns a socket, or -1.
  */
 int transport_connect(const char *where, bool insecure, int timeout_ms,
-		      struct why *why);
+		      struct failure *why);
 
 /**
  * transport_dial - connect, and send the preamble
@@ -60,7 +60,7 @@ int transport_connect(const char *where, bool insecure, int timeout_ms,
  */
 int transport_dial(const char *where, bool insecure,
 		   const struct wire_preamble *preamble, int timeout_ms,
-		   struct why *why);
+		   struct failure *why);
 
 /**
  * transport_send - send all of @len bytes, however often the socket is full
@@ -73,7 +73,7 @@ int transport_dial(const char *where, bool insecure,
  * Blocks. Returns 0, or -1.
  */
 int transport_send(int fd, const void *data, size_t len, int timeout_ms,
-		   struct why *why);
+		   struct failure *why);
 
 /* ------------------------------------------------------------------------
  * Accepting
@@ -143,7 +143,7 @@ struct arrival {
  * Returns 0, or -1.
  */
 int acceptor_open(struct acceptor *a, const char *where, bool insecure,
-		  struct why *why);
+		  struct failure *why);
 
 /**
  * acceptor_next - go on with all connections; never blocks
@@ -204,7 +204,7 @@ struct frames {
 };
 
 /* Takes over @fd. Returns 0, or -1 when there is no memory. */
-int frames_open(struct frames *c, int fd, struct why *why);
+int frames_open(struct frames *c, int fd, struct failure *why);
 
 /* Closes the socket, frees the buffers; what was queued and not sent is lost. */
 void frames_close(struct frames *c);
@@ -219,7 +219,7 @@ short frames_events(const struct frames *c);
  *
  * Returns 1 if bytes came, 0 if there were none, -1 on failure.
  */
-int frames_fill(struct frames *c, struct why *why);
+int frames_fill(struct frames *c, struct failure *why);
 
 /**
  * frames_next - the next complete frame
@@ -231,17 +231,17 @@ int frames_fill(struct frames *c, struct why *why);
  * Returns 1 with a frame, 0 if none is complete, -1 if the peer speaks nonsense.
  */
 int frames_next(struct frames *c, struct wire_frame *frame,
-		const uint8_t **payload, struct why *why);
+		const uint8_t **payload, struct failure *why);
 
 /* Bytes of payload that frames_queue() would take now. */
 size_t frames_room(const struct frames *c);
 
 /* Queues one frame. Returns 0, or -1 if it does not fit (see frames_room()). */
 int frames_queue(struct frames *c, enum wire_type type, const void *payload,
-		 size_t len, struct why *why);
+		 size_t len, struct failure *why);
 
 /* Sends what can be sent now. Returns 1 if all is out, 0 if not, -1 on failure. */
-int frames_flush(struct frames *c, struct why *why);
+int frames_flush(struct frames *c, struct failure *why);
 
 /**
  * frames_wait - block until there is a frame
@@ -254,10 +254,10 @@ int frames_flush(struct frames *c, struct why *why);
  * Sends what is queued meanwhile. Returns 0, or -1.
  */
 int frames_wait(struct frames *c, struct wire_frame *frame,
-		const uint8_t **payload, int timeout_ms, struct why *why);
+		const uint8_t **payload, int timeout_ms, struct failure *why);
 
 /* Queues one frame and blocks until all is sent. Returns 0, or -1. */
 int frames_send(struct frames *c, enum wire_type type, const void *payload,
-		size_t len, int timeout_ms, struct why *why);
+		size_t len, int timeout_ms, struct failure *why);
 
 #endif /* KVMFERRY_TRANSPORT_H */
