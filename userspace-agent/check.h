@@ -33,6 +33,6 @@ typedef void check_line_fn(void *opaque, enum check_result result,
  */
 int check_vm(struct qmp *qmp, enum journal_side side, const char *state_dir,
 	     struct ramblocks *rams, check_line_fn *line, void *opaque,
-	     struct why *why);
+	     struct failure *why);
 
 #endif /* KVMFERRY_CHECK_H */

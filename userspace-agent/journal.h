@@ -65,7 +65,7 @@ struct journal {
  */
 int journal_init(struct journal *j, const char *dir, enum journal_side side,
 		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
-		 pid_t pid, struct why *why);
+		 pid_t pid, struct failure *why);
 
 /**
  * journal_write - make @state the durable state
@@ -74,13 +74,13 @@ int journal_init(struct journal *j, const char *dir, enum journal_side side,
  * either the old or the new state, and the caller must assume the worse.
  */
 int journal_write(struct journal *j, enum journal_state state,
-		  struct why *why);
+		  struct failure *why);
 
 /* Removes the record, durably. A record that is not there is no error. */
-int journal_remove(struct journal *j, struct why *why);
+int journal_remove(struct journal *j, struct failure *why);
 
 /* Reads one file. Returns 0, or -1 with @why if it is damaged or unreadable. */
-int journal_read(struct journal *j, const char *path, struct why *why);
+int journal_read(struct journal *j, const char *path, struct failure *why);
 
 /**
  * journal_admits - may this VM be moved away from, or to, this host?
@@ -96,7 +96,7 @@ int journal_read(struct journal *j, const char *path, struct why *why);
  * Returns 0 for yes; -1 with @why, naming the file and the remedy.
  */
 int journal_admits(const char *dir, enum journal_side side, const char *vm,
-		   pid_t pid, struct why *why);
+		   pid_t pid, struct failure *why);
 
 /**
  * journal_forget - remove what earlier migrations left about a VM

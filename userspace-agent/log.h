@@ -2,8 +2,8 @@
 /*
  * What the agent tells its operator: one-line messages on standard error.
  *
- * A function that fails does not log: it leaves its reason in a struct why, and
- * who decides what to do about the failure also decides whether to log it. A
+ * A function that fails does not log: it leaves its reason in a struct failure,
+ * and who decides what to do about the failure also decides whether to log it. A
  * message is one line without a full stop: what happened, why, and what to do.
  */
 #ifndef KVMFERRY_LOG_H
@@ -26,6 +26,26 @@ enum exit_status {
 	EXIT_USAGE = 2,		/* the command line was wrong; nothing was done */
 	EXIT_DOUBT = 3,		/* nobody runs for certain; the operator decides */
 };
+
+#define FAILURE_SIZE	512	/* the same as WIRE_TEXT_SIZE */
+
+/* Why something failed. Empty text: it did not. */
+struct failure {
+	char text[FAILURE_SIZE];
+};
+
+/**
+ * fail - write down why, and return -1
+ * @why:	where to; may be NULL
+ *
+ * The first reason stays: a later one is usually a consequence of it.
+ */
+__attribute__((format(printf, 2, 3)))
+int fail(struct failure *why, const char *format, ...);
+
+/* Puts "WORDS: " before the reason, for a caller that knows the occasion; -1. */
+__attribute__((format(printf, 2, 3)))
+int fail_in(struct failure *why, const char *format, ...);
 
 __attribute__((format(printf, 1, 2))) void log_error(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_warn(const char *format, ...);

@@ -15,7 +15,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <sys/types.h>
-#include "why.h"
+#include "log.h"
 
 #define QMP_TIMEOUT	10000	/* ms: for commands that QEMU answers at once */
 #define QMP_NAME_SIZE	80	/* of a VM's name, with its NUL */
@@ -38,10 +38,10 @@ typedef void qmp_event_fn(void *opaque, const char *name, const json_t *data);
  *
  * Returns the client, or NULL with @why.
  */
-struct qmp *qmp_open(const char *path, int timeout, struct why *why);
+struct qmp *qmp_open(const char *path, int timeout, struct failure *why);
 
 /* The same on a connected socket @fd, which the client then owns, also on failure. */
-struct qmp *qmp_adopt(int fd, const char *name, int timeout, struct why *why);
+struct qmp *qmp_adopt(int fd, const char *name, int timeout, struct failure *why);
 
 /* Closes the socket and frees the client. NULL is allowed. */
 void qmp_close(struct qmp *qmp);
@@ -59,7 +59,7 @@ void qmp_on_event(struct qmp *qmp, qmp_event_fn *fn, void *opaque);
  * Returns 0, or -1 with @why when QEMU has gone or sends nonsense; the client is
  * then broken and only qmp_close() helps.
  */
-int qmp_pump(struct qmp *qmp, struct why *why);
+int qmp_pump(struct qmp *qmp, struct failure *why);
 
 /**
  * qmp_send - queue a command
@@ -71,7 +71,7 @@ int qmp_pump(struct qmp *qmp, struct why *why);
  * Returns a number for qmp_reply(), or -1 with @why.
  */
 long qmp_send(struct qmp *qmp, int fd, bool oob, const char *command,
-	      json_t *arguments, struct why *why);
+	      json_t *arguments, struct failure *why);
 
 /**
  * qmp_reply - has a command been answered?
@@ -81,7 +81,7 @@ long qmp_send(struct qmp *qmp, int fd, bool oob, const char *command,
  * Returns 1 done; 0 not yet, pump on; -1 QEMU refused, with @why ("COMMAND:
  * QEMU's words").
  */
-int qmp_reply(struct qmp *qmp, long number, json_t **result, struct why *why);
+int qmp_reply(struct qmp *qmp, long number, json_t **result, struct failure *why);
 
 /**
  * qmp_execute - send a command and wait for its reply
@@ -89,11 +89,11 @@ int qmp_reply(struct qmp *qmp, long number, json_t **result, struct why *why);
  *
  * Returns the "return" value, or NULL with @why after an error or @timeout ms.
  */
-json_t *qmp_execute(struct qmp *qmp, int timeout, struct why *why,
+json_t *qmp_execute(struct qmp *qmp, int timeout, struct failure *why,
 		    const char *command, const char *format, ...);
 
 /* The same for a command whose result says nothing. Returns 0, or -1 with @why. */
-int qmp_do(struct qmp *qmp, int timeout, struct why *why,
+int qmp_do(struct qmp *qmp, int timeout, struct failure *why,
 	   const char *command, const char *format, ...);
 
 /**
@@ -103,10 +103,10 @@ int qmp_do(struct qmp *qmp, int timeout, struct why *why,
  * errors as output: the caller must look at it.
  */
 __attribute__((format(printf, 3, 4)))
-char *qmp_hmp(struct qmp *qmp, struct why *why, const char *format, ...);
+char *qmp_hmp(struct qmp *qmp, struct failure *why, const char *format, ...);
 
 /* Hands @fd to QEMU as @name, for "fd:NAME" uris. @fd stays open here too. */
-int qmp_getfd(struct qmp *qmp, int fd, const char *name, struct why *why);
+int qmp_getfd(struct qmp *qmp, int fd, const char *name, struct failure *why);
 
 /* "7.2.22", or with the distribution's suffix as QEMU tells it. */
 const char *qmp_version(const struct qmp *qmp);
@@ -122,9 +122,9 @@ pid_t qmp_peer(const struct qmp *qmp);
  *
  * Its UUID, else its name, else "unnamed"; only letters, digits, '-', '_', '.'.
  */
-int qmp_identity(struct qmp *qmp, char name[QMP_NAME_SIZE], struct why *why);
+int qmp_identity(struct qmp *qmp, char name[QMP_NAME_SIZE], struct failure *why);
 
 /* The run state of query-status: "running", "paused", "inmigrate", ... */
-int qmp_runstate(struct qmp *qmp, char *state, size_t size, struct why *why);
+int qmp_runstate(struct qmp *qmp, char *state, size_t size, struct failure *why);
 
 #endif /* KVMFERRY_QMP_H */

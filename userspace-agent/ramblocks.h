@@ -56,7 +56,7 @@ struct ramblocks {
  *
  * Returns 0, to be undone with ramblocks_close(), or -1 with @why.
  */
-int ramblocks_find(struct ramblocks *rams, struct qmp *qmp, struct why *why);
+int ramblocks_find(struct ramblocks *rams, struct qmp *qmp, struct failure *why);
 
 /* Closes the files. Does nothing for a struct of zero bytes. */
 void ramblocks_close(struct ramblocks *rams);

@@ -1,0 +1,730 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A QMP client on a UNIX socket.
+ *
+ * Bytes in both directions are buffered; one line is one JSON object. A command
+ * carries a number as its id, so that replies find their command in whatever
+ * order QEMU gives them (commands out of band overtake others). A reply whose
+ * command was given up is dropped.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "qmp.h"
+
+#define LINE_MAX_BYTES	(8u << 20)	/* longer than any answer of QEMU */
+#define READ_SIZE	(64u << 10)
+
+/* A command on its way out, with the file that goes along. */
+struct outgoing {
+	struct outgoing *next;
+	int fd;			/* a duplicate, or -1 */
+	size_t length;
+	size_t sent;
+	char bytes[];
+};
+
+/* A command that waits for its reply, or for the caller to fetch it. */
+struct pending {
+	struct pending *next;
+	long number;
+	json_t *reply;		/* the whole object, NULL until it is here */
+	char command[];
+};
+
+struct qmp {
+	int fd;
+	char *name;
+	pid_t peer;
+	char *in;
+	size_t in_length;
+	size_t in_scanned;	/* bytes known to hold no end of line */
+	size_t in_size;
+	struct outgoing *out;
+	struct pending *pending;
+	long numbers;
+	bool oob;
+	bool broken;
+	json_t *greeting;
+	char version[32];
+	int version_number;
+	qmp_event_fn *on_event;
+	void *on_event_opaque;
+};
+
+int qmp_fd(const struct qmp *qmp)
+{
+	return qmp->fd;
+}
+
+bool qmp_sending(const struct qmp *qmp)
+{
+	return qmp->out != NULL;
+}
+
+const char *qmp_version(const struct qmp *qmp)
+{
+	return qmp->version;
+}
+
+int qmp_version_number(const struct qmp *qmp)
+{
+	return qmp->version_number;
+}
+
+pid_t qmp_peer(const struct qmp *qmp)
+{
+	return qmp->peer;
+}
+
+void qmp_on_event(struct qmp *qmp, qmp_event_fn *fn, void *opaque)
+{
+	qmp->on_event = fn;
+	qmp->on_event_opaque = opaque;
+}
+
+/* ------------------------------------------------------------------------
+ * Out
+ * ------------------------------------------------------------------------ */
+
+static void outgoing_free(struct outgoing *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	free(o);
+}
+
+static int queue_line(struct qmp *qmp, const char *line, int fd, struct failure *why)
+{
+	size_t length = strlen(line);
+	struct outgoing **end, *o;
+
+	o = malloc(sizeof(*o) + length + 1);
+	if (!o)
+		return fail(why, "out of memory");
+	*o = (struct outgoing){ .fd = -1, .length = length + 1 };
+	memcpy(o->bytes, line, length);
+	o->bytes[length] = '\n';
+	if (fd >= 0) {
+		o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (o->fd < 0) {
+			free(o);
+			return fail(why, "cannot duplicate a file: %m");
+		}
+	}
+
+	for (end = &qmp->out; *end; end = &(*end)->next)
+		;
+	*end = o;
+	return 0;
+}
+
+/* sendmsg() with a file attached to the first byte. */
+static ssize_t send_some(int socket, struct outgoing *o)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec vector = {
+		.iov_base = o->bytes + o->sent,
+		.iov_len = o->length - o->sent,
+	};
+	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
+
+	if (o->fd >= 0 && !o->sent) {
+		struct cmsghdr *header;
+
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(header), &o->fd, sizeof(int));
+	}
+	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static int flush_out(struct qmp *qmp, struct failure *why)
+{
+	while (qmp->out) {
+		struct outgoing *o = qmp->out;
+		ssize_t n = send_some(qmp->fd, o);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return 0;
+		/* What QEMU said before it hung up is more telling: read on. */
+		if (n < 0 && errno == EPIPE)
+			return 0;
+		if (n < 0)
+			return fail(why, "%s: cannot write to QEMU: %m",
+				       qmp->name);
+		o->sent += (size_t)n;
+		if (o->sent < o->length)
+			continue;
+		qmp->out = o->next;
+		outgoing_free(o);
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * In
+ * ------------------------------------------------------------------------ */
+
+static struct pending *pending_find(struct qmp *qmp, long number)
+{
+	struct pending *p = qmp->pending;
+
+	while (p && p->number != number)
+		p = p->next;
+	return p;
+}
+
+static void pending_drop(struct qmp *qmp, struct pending *gone)
+{
+	struct pending **p = &qmp->pending;
+
+	while (*p != gone)
+		p = &(*p)->next;
+	*p = gone->next;
+	json_decref(gone->reply);
+	free(gone);
+}
+
+static void dispatch_reply(struct qmp *qmp, json_t *reply)
+{
+	struct pending *p = pending_find(qmp, (long)json_integer_value(
+						json_object_get(reply, "id")));
+
+	if (p && !p->reply)
+		p->reply = json_incref(reply);
+}
+
+static int dispatch(struct qmp *qmp, json_t *object, struct failure *why)
+{
+	const char *event = json_string_value(json_object_get(object, "event"));
+
+	if (event) {
+		if (qmp->on_event)
+			qmp->on_event(qmp->on_event_opaque, event,
+				      json_object_get(object, "data"));
+		return 0;
+	}
+	if (json_object_get(object, "return") || json_object_get(object, "error")) {
+		dispatch_reply(qmp, object);
+		return 0;
+	}
+	if (json_object_get(object, "QMP") && !qmp->greeting) {
+		qmp->greeting = json_incref(object);
+		return 0;
+	}
+	return fail(why, "%s: QEMU sent an object that is no reply and no event",
+		       qmp->name);
+}
+
+/* The first words of what came instead of QMP, fit for a message. */
+static void quote(char *out, size_t size, const char *text, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && i < length && i < 40; i++)
+		out[i] = isprint((unsigned char)text[i]) ? text[i] : '?';
+	out[i] = '\0';
+}
+
+static int not_qmp(struct qmp *qmp, const char *text, size_t length,
+		   struct failure *why)
+{
+	char words[48];
+
+	quote(words, sizeof(words), text, length);
+	if (!qmp->greeting && !strncmp(words, "QEMU ", 5))
+		return fail(why, "%s is QEMU's human monitor, not QMP; start QEMU with -qmp unix:PATH,server=on,wait=off and give that PATH",
+			       qmp->name);
+	if (!qmp->greeting)
+		return fail(why, "%s is not a QMP socket: it begins with \"%s\"; is it the guest's console? Give the socket of QEMU's -qmp option",
+			       qmp->name, words);
+	return fail(why, "%s: not JSON from QEMU: \"%s\"", qmp->name, words);
+}
+
+static int take_line(struct qmp *qmp, const char *line, size_t length,
+		     struct failure *why)
+{
+	json_t *object;
+	int result;
+
+	while (length && isspace((unsigned char)line[length - 1]))
+		length--;
+	if (!length)
+		return 0;
+	object = json_loadb(line, length, 0, NULL);
+	if (!json_is_object(object)) {
+		json_decref(object);
+		return not_qmp(qmp, line, length, why);
+	}
+	result = dispatch(qmp, object, why);
+	json_decref(object);
+	return result;
+}
+
+static int take_lines(struct qmp *qmp, struct failure *why)
+{
+	size_t begin = 0, at = qmp->in_scanned;
+	int result = 0;
+
+	while (!result && at < qmp->in_length) {
+		const char *end = memchr(qmp->in + at, '\n', qmp->in_length - at);
+
+		if (!end)
+			break;
+		at = (size_t)(end - qmp->in) + 1;
+		result = take_line(qmp, qmp->in + begin, at - begin, why);
+		begin = at;
+	}
+	memmove(qmp->in, qmp->in + begin, qmp->in_length - begin);
+	qmp->in_length -= begin;
+	qmp->in_scanned = qmp->in_length;
+	if (result)
+		return result;
+
+	/* A console need not ever end its line: judge by the first byte. */
+	if (!qmp->greeting && qmp->in_length && qmp->in[0] != '{' &&
+	    !isspace((unsigned char)qmp->in[0]))
+		return not_qmp(qmp, qmp->in, qmp->in_length, why);
+	return 0;
+}
+
+static int make_room(struct qmp *qmp, struct failure *why)
+{
+	size_t size = qmp->in_size ? qmp->in_size * 2 : READ_SIZE;
+	char *in;
+
+	if (qmp->in_length < qmp->in_size)
+		return 0;
+	if (size > LINE_MAX_BYTES)
+		return fail(why, "%s: a line of more than %u MiB; is this QMP?",
+			       qmp->name, LINE_MAX_BYTES >> 20);
+	in = realloc(qmp->in, size);
+	if (!in)
+		return fail(why, "out of memory");
+	qmp->in = in;
+	qmp->in_size = size;
+	return 0;
+}
+
+static int read_in(struct qmp *qmp, struct failure *why)
+{
+	for (;;) {
+		ssize_t n;
+
+		if (make_room(qmp, why))
+			return -1;
+		n = recv(qmp->fd, qmp->in + qmp->in_length,
+			 qmp->in_size - qmp->in_length, MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return 0;
+		if (n < 0 && errno != ECONNRESET)
+			return fail(why, "%s: cannot read from QEMU: %m",
+				       qmp->name);
+		if (n <= 0)
+			return fail(why, "%s: QEMU closed the connection; see its log for why it exited",
+				       qmp->name);
+		qmp->in_length += (size_t)n;
+		if (take_lines(qmp, why))
+			return -1;
+	}
+}
+
+int qmp_pump(struct qmp *qmp, struct failure *why)
+{
+	if (qmp->broken)
+		return fail(why, "%s: the connection to QEMU is broken",
+			       qmp->name);
+	if (flush_out(qmp, why) || read_in(qmp, why)) {
+		qmp->broken = true;
+		return -1;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Commands
+ * ------------------------------------------------------------------------ */
+
+static char *compose(struct qmp *qmp, bool oob, const char *command,
+		     json_t *arguments)
+{
+	json_t *object = json_pack("{s:s, s:I}",
+				   oob && qmp->oob ? "exec-oob" : "execute",
+				   command, "id", (json_int_t)qmp->numbers + 1);
+	char *line;
+
+	if (object && arguments)
+		json_object_set(object, "arguments", arguments);
+	line = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	json_decref(object);
+	json_decref(arguments);
+	return line;
+}
+
+long qmp_send(struct qmp *qmp, int fd, bool oob, const char *command,
+	      json_t *arguments, struct failure *why)
+{
+	char *line = compose(qmp, oob, command, arguments);
+	struct pending *p = malloc(sizeof(*p) + strlen(command) + 1);
+
+	if (!line || !p || queue_line(qmp, line, fd, why)) {
+		free(line);
+		free(p);
+		return fail(why, "%s: out of memory or files", command);
+	}
+	free(line);
+	*p = (struct pending){
+		.number = ++qmp->numbers,
+		.next = qmp->pending,
+	};
+	memcpy(p->command, command, strlen(command) + 1);
+	qmp->pending = p;
+	return p->number;
+}
+
+int qmp_reply(struct qmp *qmp, long number, json_t **result, struct failure *why)
+{
+	struct pending *p = pending_find(qmp, number);
+	const char *words;
+	json_t *value;
+
+	if (!p)
+		return fail(why, "no such command");
+	if (!p->reply)
+		return 0;
+
+	value = json_object_get(p->reply, "return");
+	if (value) {
+		if (result)
+			*result = json_incref(value);
+		pending_drop(qmp, p);
+		return 1;
+	}
+	words = json_string_value(json_object_get(json_object_get(p->reply,
+								  "error"),
+						  "desc"));
+	fail(why, "%s: QEMU refused: %s", p->command,
+		words ? words : "it gave no reason");
+	pending_drop(qmp, p);
+	return -1;
+}
+
+/* Waits for bytes, in or out, until @deadline. */
+static int wait_for_bytes(struct qmp *qmp, int64_t deadline, struct failure *why)
+{
+	struct pollfd p = {
+		.fd = qmp->fd,
+		.events = (short)(POLLIN | (qmp->out ? POLLOUT : 0)),
+	};
+
+	if (poll(&p, 1, clock_left(deadline)) < 0 && errno != EINTR)
+		return fail(why, "poll: %m");
+	return qmp_pump(qmp, why);
+}
+
+static int await(struct qmp *qmp, long number, int timeout, json_t **result,
+		 struct failure *why)
+{
+	int64_t deadline = clock_ms() + timeout;
+	struct pending *p;
+	int done;
+
+	for (;;) {
+		struct failure pump = { 0 };
+		int broken = qmp_pump(qmp, &pump);
+
+		done = qmp_reply(qmp, number, result, why);
+		if (done)
+			return done;
+		if (broken)
+			return fail(why, "%s", pump.text);
+		if (!clock_left(deadline))
+			break;
+		if (wait_for_bytes(qmp, deadline, &pump))
+			qmp->broken = true;
+	}
+	p = pending_find(qmp, number);
+	fail(why, "%s: no answer from QEMU within %d ms; its main loop is blocked, often by slow storage",
+		p->command, timeout);
+	pending_drop(qmp, p);
+	return -1;
+}
+
+static json_t *vexecute(struct qmp *qmp, int timeout, struct failure *why,
+			const char *command, const char *format, va_list args)
+{
+	json_t *arguments = NULL, *result = NULL;
+	long number;
+
+	if (format) {
+		arguments = json_vpack_ex(NULL, 0, format, args);
+		if (!arguments) {
+			fail(why, "%s: bad arguments", command);
+			return NULL;
+		}
+	}
+	number = qmp_send(qmp, -1, false, command, arguments, why);
+	if (number < 0 || await(qmp, number, timeout, &result, why) < 0)
+		return NULL;
+	return result;
+}
+
+json_t *qmp_execute(struct qmp *qmp, int timeout, struct failure *why,
+		    const char *command, const char *format, ...)
+{
+	json_t *result;
+	va_list args;
+
+	va_start(args, format);
+	result = vexecute(qmp, timeout, why, command, format, args);
+	va_end(args);
+	return result;
+}
+
+int qmp_do(struct qmp *qmp, int timeout, struct failure *why,
+	   const char *command, const char *format, ...)
+{
+	json_t *result;
+	va_list args;
+
+	va_start(args, format);
+	result = vexecute(qmp, timeout, why, command, format, args);
+	va_end(args);
+	if (!result)
+		return -1;
+	json_decref(result);
+	return 0;
+}
+
+char *qmp_hmp(struct qmp *qmp, struct failure *why, const char *format, ...)
+{
+	char line[256], *text = NULL;
+	json_t *result;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	result = qmp_execute(qmp, QMP_TIMEOUT, why, "human-monitor-command",
+			     "{s:s}", "command-line", line);
+	if (!result)
+		return NULL;
+	if (json_is_string(result))
+		text = strdup(json_string_value(result));
+	json_decref(result);
+	if (!text)
+		fail(why, "%s: QEMU's human monitor gave no text", line);
+	return text;
+}
+
+int qmp_getfd(struct qmp *qmp, int fd, const char *name, struct failure *why)
+{
+	long number = qmp_send(qmp, fd, false, "getfd",
+			       json_pack("{s:s}", "fdname", name), why);
+
+	if (number < 0)
+		return -1;
+	return await(qmp, number, QMP_TIMEOUT, NULL, why) < 0 ? -1 : 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Opening and closing
+ * ------------------------------------------------------------------------ */
+
+static void learn_version(struct qmp *qmp)
+{
+	json_t *version = json_object_get(json_object_get(qmp->greeting, "QMP"),
+					  "version");
+	int major = 0, minor = 0, micro = 0;
+
+	json_unpack(version, "{s:{s:i, s:i, s:i}}", "qemu", "major", &major,
+		    "minor", &minor, "micro", &micro);
+	qmp->version_number = major * 10000 + minor * 100 + micro;
+	snprintf(qmp->version, sizeof(qmp->version), "%d.%d.%d", major, minor,
+		 micro);
+}
+
+static bool offers_oob(const struct qmp *qmp)
+{
+	json_t *list = json_object_get(json_object_get(qmp->greeting, "QMP"),
+				       "capabilities");
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *name = json_string_value(item);
+
+		if (name && !strcmp(name, "oob"))
+			return true;
+	}
+	return false;
+}
+
+static int no_greeting(struct qmp *qmp, int timeout, struct failure *why)
+{
+	return fail(why, "%s: no QMP greeting within %d ms: QEMU serves one client per socket and another one (libvirt?) has it, or this is no QMP socket; give QEMU another -qmp socket for kvmferry",
+		       qmp->name, timeout);
+}
+
+static int greet(struct qmp *qmp, int timeout, struct failure *why)
+{
+	int64_t deadline = clock_ms() + timeout;
+
+	while (!qmp->greeting) {
+		if (wait_for_bytes(qmp, deadline, why))
+			return -1;
+		if (!qmp->greeting && !clock_left(deadline))
+			return no_greeting(qmp, timeout, why);
+	}
+	learn_version(qmp);
+	if (!offers_oob(qmp))
+		return qmp_do(qmp, timeout, why, "qmp_capabilities", NULL);
+	if (qmp_do(qmp, timeout, why, "qmp_capabilities", "{s:[s]}", "enable",
+		   "oob"))
+		return -1;
+	qmp->oob = true;
+	return 0;
+}
+
+struct qmp *qmp_adopt(int fd, const char *name, int timeout, struct failure *why)
+{
+	struct qmp *qmp = calloc(1, sizeof(*qmp));
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (!qmp) {
+		close(fd);
+		fail(why, "out of memory");
+		return NULL;
+	}
+	qmp->fd = fd;
+	qmp->name = strdup(name);
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		qmp->peer = peer.pid;
+	if (!qmp->name || greet(qmp, timeout, why)) {
+		qmp_close(qmp);
+		return NULL;
+	}
+	return qmp;
+}
+
+static int connect_to(const char *path, int timeout, struct failure *why)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return fail(why, "%s: the path is too long for a UNIX socket (%zu bytes at most)",
+			       path, sizeof(address.sun_path) - 1);
+	memcpy(address.sun_path, path, strlen(path));
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(why, "socket: %m");
+	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+
+	if (errno == EAGAIN)
+		fail(why, "%s: busy: QEMU serves one client per socket and others wait already; give QEMU another -qmp socket for kvmferry (%d ms)",
+			path, timeout);
+	else
+		fail(why, "%s: cannot connect to QEMU: %m; is it running, with -qmp unix:%s,server=on,wait=off?",
+			path, path);
+	close(fd);
+	return -1;
+}
+
+struct qmp *qmp_open(const char *path, int timeout, struct failure *why)
+{
+	int fd = connect_to(path, timeout, why);
+
+	return fd < 0 ? NULL : qmp_adopt(fd, path, timeout, why);
+}
+
+void qmp_close(struct qmp *qmp)
+{
+	if (!qmp)
+		return;
+	while (qmp->out) {
+		struct outgoing *o = qmp->out;
+
+		qmp->out = o->next;
+		outgoing_free(o);
+	}
+	while (qmp->pending)
+		pending_drop(qmp, qmp->pending);
+	json_decref(qmp->greeting);
+	close(qmp->fd);
+	free(qmp->name);
+	free(qmp->in);
+	free(qmp);
+}
+
+/* ------------------------------------------------------------------------
+ * Small questions
+ * ------------------------------------------------------------------------ */
+
+int qmp_runstate(struct qmp *qmp, char *state, size_t size, struct failure *why)
+{
+	json_t *result = qmp_execute(qmp, QMP_TIMEOUT, why, "query-status", NULL);
+	const char *words = json_string_value(json_object_get(result, "status"));
+
+	if (!result)
+		return -1;
+	snprintf(state, size, "%s", words ? words : "unknown");
+	json_decref(result);
+	return 0;
+}
+
+static bool is_real_uuid(const char *uuid)
+{
+	return uuid && strspn(uuid, "0-") < strlen(uuid);
+}
+
+/* What is fit for a file name stays; anything else becomes '_'. */
+static void copy_name(char name[QMP_NAME_SIZE], const char *from)
+{
+	size_t i;
+
+	for (i = 0; from[i] && i + 1 < QMP_NAME_SIZE; i++)
+		name[i] = isalnum((unsigned char)from[i]) ||
+			  strchr("-_", from[i]) || (from[i] == '.' && i) ?
+			  from[i] : '_';
+	name[i] = '\0';
+}
+
+int qmp_identity(struct qmp *qmp, char name[QMP_NAME_SIZE], struct failure *why)
+{
+	json_t *uuid = qmp_execute(qmp, QMP_TIMEOUT, why, "query-uuid", NULL);
+	json_t *vm = qmp_execute(qmp, QMP_TIMEOUT, why, "query-name", NULL);
+	const char *best = json_string_value(json_object_get(uuid, "UUID"));
+
+	if (!is_real_uuid(best))
+		best = json_string_value(json_object_get(vm, "name"));
+	copy_name(name, best && *best ? best : "unnamed");
+	json_decref(uuid);
+	json_decref(vm);
+	return uuid && vm ? 0 : -1;
+}
