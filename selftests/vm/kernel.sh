@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Kernels for the emulated host: fetch or build one, and say where its parts lie.
 #
-#   kernel.sh list              names of the matrix (kernels.list)
+#   kernel.sh list [--ready]    names of the matrix (kernels.list); only those that need no long build
 #   kernel.sh fetch NAME        make it available; does nothing, and needs no network, if it is
 #   kernel.sh release NAME      what uname -r says under it
 #   kernel.sh vmlinuz NAME      path of the bootable image
@@ -140,6 +140,15 @@ complete() {
 	[ "$(field "$1" 2)" != source ] || [ "$(cat "$root/stamp")" = "$(source_stamp "$1" "$cache/$1")" ]
 }
 
+# A kernel that has to be built takes too long to be built as a side effect.
+list() {
+	local name
+	for name in $(names); do
+		[ "$1" != --ready ] || [ "$(field "$name" 2)" = debian ] || complete "$name" || continue
+		echo "$name"
+	done
+}
+
 # The file "release" is written last: without it the folder is half-made, and is made anew.
 fetch() {
 	local name=$1 root=$cache/kernels/$1
@@ -161,7 +170,7 @@ fetch() {
 
 verb=${1:-} name=${2:-}
 case $verb in
-list) names; exit ;;
+list) list "${2:-}"; exit ;;
 fetch | release | vmlinuz | modules | kdir) ;;
 *) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME" ;;
 esac

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What can be made here. How it is done stands in the scripts; everything that is made stands in build/.
+#
+#	make help
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := all
+
+VERSION := $(shell cat VERSION)
+BUILD := $(CURDIR)/build
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+
+# --- the kernel module
+
+RELEASE ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(RELEASE)/build
+# a kernel of selftests/vm/kernels.list
+KERNEL ?=
+# y: named fault points are compiled in. Test builds only.
+FERRY_FAULT ?=
+
+# Built in a copy of the sources, so that several kernels can be built side by side.
+MODULE_SOURCES := Kbuild VERSION kmod uapi
+
+# $(call build_module,FOLDER,KDIR)
+define build_module
+	@mkdir -p $(1)
+	@rsync -a --delete --include='*/' --include='*.c' --include='*.h' --include='*.S' --include='Kbuild*' \
+		--include=VERSION --exclude='*' $(MODULE_SOURCES) $(1)/
+	+@flock $(1) $(MAKE) -s -C $(2) M=$(1) FERRY_FAULT=$(FERRY_FAULT) $(MODULE_FLAGS) modules
+endef
+
+.PHONY: all
+all: module agent ## the module for the running kernel (if its headers are installed) and the agent
+
+.PHONY: module
+module: ## the module for the kernel RELEASE or KDIR, the running one if not given
+	@if [ -e "$(KDIR)/Makefile" ]; then $(MAKE) module-running; \
+	else echo "no headers in $(KDIR): the module is not built (make modules KERNEL=6.1 needs none)"; fi
+
+.PHONY: module-running
+module-running:
+	$(call build_module,$(BUILD)/kmod/running,$(KDIR))
+
+.PHONY: modules
+modules: FERRY_FAULT = y
+modules: ## the module for tests: KERNEL=NAME of selftests/vm/kernels.list, all of them if not given
+ifeq ($(KERNEL),)
+	@for name in $$(selftests/vm/kernel.sh list --ready); do $(MAKE) modules KERNEL=$$name || exit 1; done
+else
+	$(call build_module,$(BUILD)/kmod/$(KERNEL),$(shell selftests/vm/kernel.sh kdir $(KERNEL)))
+endif
+
+# --- the agent
+
+CC := gcc
+PKGS := jansson liblz4 libcrypto
+CFLAGS ?= -O2 -g
+AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
+	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(PKGS))
+AGENT_LIBS := $(shell pkg-config --libs $(PKGS))
+AGENT_OBJECTS := $(patsubst userspace-agent/%.c,$(BUILD)/agent/%.o,$(wildcard userspace-agent/*.c))
+
+.PHONY: agent
+agent: $(BUILD)/kvmferry ## the agent, build/kvmferry
+
+$(BUILD)/kvmferry: $(AGENT_OBJECTS)
+	@echo "  LD  $(notdir $@)"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(AGENT_LIBS)
+
+$(BUILD)/agent/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent
+	@echo "  CC  $<"
+	@$(CC) $(AGENT_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/agent:
+	@mkdir -p $@
+
+-include $(AGENT_OBJECTS:.o=.d)
+
+# --- tests: every folder below selftests/ that has programs to build has a Makefile
+
+TEST_FOLDERS := $(filter-out unit,$(patsubst selftests/%/Makefile,%,$(wildcard selftests/*/Makefile)))
+in_folder = +@$(MAKE) -C selftests/$(1) TOP=$(CURDIR) BUILD=$(BUILD)
+
+.PHONY: selftests
+selftests: $(TEST_FOLDERS:%=selftests-%) ## the programs that the tests run
+
+.PHONY: $(TEST_FOLDERS:%=selftests-%)
+$(TEST_FOLDERS:%=selftests-%): selftests-%:
+	$(call in_folder,$*)
+
+.PHONY: unit
+unit: ## the unit tests, into build/unit/
+	$(if $(wildcard selftests/unit/Makefile),$(call in_folder,unit))
+
+.PHONY: check
+check: ## build everything, run all tests: [KERNEL=NAME] [ONLY=PATTERN]
+	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) $(if $(ONLY),--only '$(ONLY)')
+
+.PHONY: check-oracle
+check-oracle: ## the long runs of the tracking oracle
+	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/oracle.list
+
+.PHONY: check-stress
+check-stress: ## the long migration runs
+	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/stress.list
+
+.PHONY: demo
+demo: ## migrate a guest between two emulated hosts, and show it
+	@selftests/demo/demo.sh
+
+.PHONY: debug-kernel
+debug-kernel: ## build the kernel with KASAN, lockdep and kmemleak (a quarter of an hour)
+	@selftests/vm/kernel.sh fetch debug
+
+.PHONY: setup
+setup: ## install the Debian packages that building and testing need
+	@selftests/setup.sh
+
+.PHONY: lint
+lint: ## checkpatch, sparse, W=1, kernel-doc, clang-tidy, shellcheck
+	@selftests/lint.sh
+
+# --- installing
+
+.PHONY: install
+install: agent ## the agent into PREFIX, the module's sources for dkms
+	install -D -m 755 $(BUILD)/kvmferry $(DESTDIR)$(SBINDIR)/kvmferry
+	for page in $(wildcard docs/*.8 packaging/man/*.8); do \
+		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man8/$${page##*/} || exit 1; done
+	$(MAKE) dkms-source
+
+DKMS_SOURCE := $(DESTDIR)/usr/src/kvmferry-$(VERSION)
+
+.PHONY: dkms-source
+dkms-source: ## put the module's sources where dkms looks for them
+	mkdir -p $(DKMS_SOURCE)
+	cp -r Kbuild VERSION COPYING dkms.conf kmod uapi $(DKMS_SOURCE)/
+
+.PHONY: dkms-install
+dkms-install: dkms-source ## build and install the module for the running kernel with dkms
+	dkms install kvmferry/$(VERSION)
+
+.PHONY: dkms-remove
+dkms-remove: ## undo dkms-install and dkms-source
+	-dkms remove kvmferry/$(VERSION) --all
+	rm -rf $(DKMS_SOURCE)
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
