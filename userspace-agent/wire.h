@@ -154,7 +154,9 @@ struct wire_frame {
 	uint32_t length;
 };
 
-#define WIRE_HELLO_MAX	(48 + FERRY_MAX_RAM * 72)
+/* Most bytes of payload that a HELLO, and a PASS_DONE or VERIFIED, can have. */
+#define WIRE_HELLO_MAX		(48 + FERRY_MAX_RAM * 72)
+#define WIRE_DIGESTS_MAX	(8 + FERRY_MAX_RAM * FERRY_HASH_SIZE)
 
 /*
  * Encoders write exactly the documented size to @out and return it in bytes.

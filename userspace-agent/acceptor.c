@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Taking connections in, and waiting for their preambles, within bounds.
+ *
+ * One epoll file holds the listening socket and all half-open connections, so that
+ * the caller has a single file to poll.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "acceptor.h"
+
+#define BACKLOG	64
+
+static int watch(const struct acceptor *a, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(a->fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* A socket that listens at one address, or -1. */
+static int listen_one(const struct addrinfo *at, bool insecure, struct failure *why)
+{
+	struct sockaddr_storage address = { 0 };
+	char name[TRANSPORT_NAME_SIZE];
+	int one = 1;
+	int fd;
+
+	memcpy(&address, at->ai_addr, at->ai_addrlen);
+	transport_name(&address, name);
+	if (!transport_may_talk(&address, insecure))
+		return fail(why, "%s can be reached from other hosts, and connections "
+			    "would not be encrypted; listen at a loopback address "
+			    "behind a tunnel, or allow it with --insecure", name);
+
+	fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail(why, "cannot make a socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, at->ai_addr, at->ai_addrlen) || listen(fd, BACKLOG)) {
+		fail(why, "cannot listen at %s: %s", name, strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* The first address that works wins; the reason is that of the last one. */
+static int listen_any(const char *where, bool insecure, struct failure *why)
+{
+	struct failure last = { 0 };
+	struct addrinfo *list;
+	int fd = -1;
+
+	if (transport_resolve(where, true, &list, why))
+		return -1;
+	for (const struct addrinfo *at = list; at && fd < 0; at = at->ai_next) {
+		last = (struct failure){ 0 };
+		fd = listen_one(at, insecure, &last);
+	}
+	freeaddrinfo(list);
+	if (fd < 0)
+		fail(why, "%s", last.text);
+	return fd;
+}
+
+int acceptor_open(struct acceptor *a, const char *where, bool insecure,
+		  struct failure *why)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t len = sizeof(address);
+
+	*a = (struct acceptor){ .fd = -1, .insecure = insecure };
+	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
+		a->half[i].fd = -1;
+
+	a->listener = listen_any(where, insecure, why);
+	if (a->listener < 0)
+		return -1;
+	a->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (a->fd < 0 || watch(a, a->listener) ||
+	    getsockname(a->listener, (struct sockaddr *)&address, &len)) {
+		fail(why, "cannot listen at %s: %s", where, strerror(errno));
+		acceptor_close(a);
+		return -1;
+	}
+	transport_name(&address, a->name);
+	return 0;
+}
+
+static void drop(struct half_open *h, const char *because)
+{
+	log_info("dropped a connection from %s: %s", h->peer, because);
+	close(h->fd);
+	h->fd = -1;
+}
+
+/* A free place; if there is none, the oldest connection's. */
+static struct half_open *make_place(struct acceptor *a)
+{
+	struct half_open *oldest = &a->half[0];
+
+	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++) {
+		if (a->half[i].fd < 0)
+			return &a->half[i];
+		if (a->half[i].deadline < oldest->deadline)
+			oldest = &a->half[i];
+	}
+	drop(oldest, "newer connections wait, and it has not said what it wants");
+	return oldest;
+}
+
+/* Takes in one connection. Returns false if none waits. */
+static bool accept_one(struct acceptor *a)
+{
+	struct sockaddr_storage peer = { 0 };
+	socklen_t len = sizeof(peer);
+	struct failure why = { 0 };
+	struct half_open *h;
+	int fd = accept4(a->listener, (struct sockaddr *)&peer, &len,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		/* These are about one connection, or pass; EMFILE would spin. */
+		return errno == ECONNABORTED || errno == EINTR;
+	}
+
+	h = make_place(a);
+	*h = (struct half_open){
+		.fd = fd,
+		.deadline = transport_now() + ACCEPTOR_PATIENCE_MS,
+	};
+	transport_name(&peer, h->peer);
+	if (!transport_may_talk(&peer, a->insecure))
+		drop(h, "it comes from another host, which needs --insecure");
+	else if (transport_tune(fd, &why))
+		drop(h, why.text);
+	else if (watch(a, fd))
+		drop(h, strerror(errno));
+	return true;
+}
+
+/* Reads on. Returns true when the preamble is complete and good. */
+static bool read_on(struct half_open *h, struct wire_preamble *preamble)
+{
+	const char *why;
+	ssize_t n = read(h->fd, h->bytes + h->have, WIRE_PREAMBLE_SIZE - h->have);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		if (transport_now() >= h->deadline)
+			drop(h, "it took too long to say what it wants");
+		return false;
+	}
+	if (n <= 0) {
+		drop(h, "it was closed before it said what it wants");
+		return false;
+	}
+
+	h->have += (size_t)n;
+	if (h->have < WIRE_PREAMBLE_SIZE) {
+		/* Whoever cannot begin right is not worth the wait for the rest. */
+		if (memcmp(h->bytes, WIRE_MAGIC, h->have < 8 ? h->have : 8))
+			drop(h, "it does not begin as a kvmferry agent does");
+		return false;
+	}
+	if (wire_get_preamble(preamble, h->bytes, h->have, &why)) {
+		drop(h, why);
+		return false;
+	}
+	return true;
+}
+
+bool acceptor_next(struct acceptor *a, struct arrival *arrival)
+{
+	struct half_open *h;
+	int budget = BACKLOG;	/* strangers must not keep the caller in here */
+
+	while (budget-- && accept_one(a))
+		;
+	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++) {
+		h = &a->half[i];
+		if (h->fd < 0 || !read_on(h, &arrival->preamble))
+			continue;
+		epoll_ctl(a->fd, EPOLL_CTL_DEL, h->fd, NULL);
+		arrival->fd = h->fd;
+		memcpy(arrival->peer, h->peer, sizeof(arrival->peer));
+		h->fd = -1;
+		return true;
+	}
+	return false;
+}
+
+int acceptor_timeout(const struct acceptor *a)
+{
+	int64_t next = INT64_MAX;
+	int64_t left;
+
+	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
+		if (a->half[i].fd >= 0 && a->half[i].deadline < next)
+			next = a->half[i].deadline;
+	if (next == INT64_MAX)
+		return -1;
+	left = next - transport_now();
+	return left > 0 ? (int)left : 0;
+}
+
+void acceptor_close(struct acceptor *a)
+{
+	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++) {
+		if (a->half[i].fd >= 0)
+			close(a->half[i].fd);
+		a->half[i].fd = -1;
+	}
+	if (a->listener >= 0)
+		close(a->listener);
+	if (a->fd >= 0)
+		close(a->fd);
+	a->listener = -1;
+	a->fd = -1;
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Making TCP connections between two agents.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "transport.h"
+
+/* Keep-alive: probe a silent peer after 5 s, every 5 s; dead after 3 probes. */
+#define KEEPALIVE_IDLE_S	5
+#define KEEPALIVE_INTERVAL_S	5
+#define KEEPALIVE_PROBES	3
+
+int64_t transport_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int remaining(int64_t deadline)
+{
+	int64_t left = deadline - transport_now();
+
+	return left > 0 ? (int)left : 0;
+}
+
+static bool is_loopback4(struct in_addr a)
+{
+	return ntohl(a.s_addr) >> 24 == 127;
+}
+
+static bool is_loopback6(const struct in6_addr *a)
+{
+	struct in_addr mapped;
+
+	if (!IN6_IS_ADDR_V4MAPPED(a))
+		return IN6_IS_ADDR_LOOPBACK(a);
+	memcpy(&mapped, a->s6_addr + 12, sizeof(mapped));
+	return is_loopback4(mapped);
+}
+
+bool transport_may_talk(const struct sockaddr_storage *address, bool insecure)
+{
+	if (insecure)
+		return true;
+	switch (address->ss_family) {
+	case AF_INET:
+		return is_loopback4(((const struct sockaddr_in *)address)->sin_addr);
+	case AF_INET6:
+		return is_loopback6(&((const struct sockaddr_in6 *)address)->sin6_addr);
+	default:
+		return false;
+	}
+}
+
+void transport_name(const struct sockaddr_storage *address,
+		    char name[TRANSPORT_NAME_SIZE])
+{
+	char text[INET6_ADDRSTRLEN] = "?";
+
+	if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)address;
+
+		inet_ntop(AF_INET6, &a->sin6_addr, text, sizeof(text));
+		snprintf(name, TRANSPORT_NAME_SIZE, "[%s]:%u", text,
+			 ntohs(a->sin6_port));
+	} else {
+		const struct sockaddr_in *a = (const struct sockaddr_in *)address;
+
+		inet_ntop(AF_INET, &a->sin_addr, text, sizeof(text));
+		snprintf(name, TRANSPORT_NAME_SIZE, "%s:%u", text, ntohs(a->sin_port));
+	}
+}
+
+/* Takes "HOST:PORT" or "[IPv6]:PORT" apart, into @host and the port's text. */
+static const char *split(const char *where, char *host, size_t size)
+{
+	const char *colon = strrchr(where, ':');
+	const char *begin = where;
+	const char *end = colon;
+
+	if (!colon || !colon[1])
+		return NULL;
+	if (*begin == '[') {
+		if (end == begin || end[-1] != ']')
+			return NULL;
+		begin++;
+		end--;
+	} else if (memchr(begin, ':', (size_t)(end - begin))) {
+		return NULL;	/* an IPv6 address without its brackets */
+	}
+	if (end <= begin || (size_t)(end - begin) >= size)
+		return NULL;
+
+	memcpy(host, begin, (size_t)(end - begin));
+	host[end - begin] = '\0';
+	return colon + 1;
+}
+
+int transport_resolve(const char *where, bool passive, struct addrinfo **list,
+		      struct failure *why)
+{
+	struct addrinfo hints = {
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0),
+	};
+	char host[256];
+	const char *port = split(where, host, sizeof(host));
+	int error;
+
+	if (!port)
+		return fail(why, "\"%s\" is no address; write HOST:PORT or [IPv6]:PORT",
+			    where);
+	error = getaddrinfo(host, port, &hints, list);
+	if (error)
+		return fail(why, "cannot resolve \"%s\": %s", where,
+			    gai_strerror(error));
+	return 0;
+}
+
+int transport_tune(int fd, struct failure *why)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S },
+		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, TRANSPORT_DEAD_MS },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (setsockopt(fd, options[i].level, options[i].name,
+			       &options[i].value, sizeof(options[i].value)))
+			return fail(why, "cannot set up a TCP connection: %s",
+				    strerror(errno));
+	return 0;
+}
+
+static int wait_for(int fd, short events, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	int64_t deadline = transport_now() + timeout_ms;
+	int n;
+
+	do {
+		n = poll(&p, 1, remaining(deadline));
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* Returns 0 when @fd is connected, or a positive errno. */
+static int finish_connect(int fd, const struct addrinfo *to, int64_t deadline)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (!connect(fd, to->ai_addr, to->ai_addrlen))
+		return 0;
+	if (errno != EINPROGRESS)
+		return errno;
+	if (wait_for(fd, POLLOUT, remaining(deadline)) <= 0)
+		return ETIMEDOUT;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		return errno;
+	return error;
+}
+
+static int connect_one(const struct addrinfo *to, bool insecure, int64_t deadline,
+		       struct failure *why)
+{
+	struct sockaddr_storage address = { 0 };
+	char name[TRANSPORT_NAME_SIZE];
+	int error;
+	int fd;
+
+	memcpy(&address, to->ai_addr, to->ai_addrlen);
+	transport_name(&address, name);
+	if (!transport_may_talk(&address, insecure))
+		return fail(why, "%s is another host, and the connection would not be "
+			    "encrypted; use a tunnel to a loopback address, or allow "
+			    "it with --insecure", name);
+
+	fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail(why, "cannot make a socket: %s", strerror(errno));
+	error = finish_connect(fd, to, deadline);
+	if (error) {
+		fail(why, "cannot connect to %s: %s; is \"kvmferry receive\" running "
+		     "there?", name, strerror(error));
+		goto err_close;
+	}
+	if (transport_tune(fd, why))
+		goto err_close;
+	return fd;
+
+err_close:
+	close(fd);
+	return -1;
+}
+
+int transport_connect(const char *where, bool insecure, int timeout_ms,
+		      struct failure *why)
+{
+	int64_t deadline = transport_now() + timeout_ms;
+	struct failure last = { 0 };
+	struct addrinfo *list;
+	int fd = -1;
+
+	if (transport_resolve(where, false, &list, why))
+		return -1;
+	for (const struct addrinfo *to = list; to && fd < 0; to = to->ai_next) {
+		last = (struct failure){ 0 };
+		fd = connect_one(to, insecure, deadline, &last);
+	}
+	freeaddrinfo(list);
+	if (fd < 0)
+		fail(why, "%s", last.text);
+	return fd;
+}
+
+int transport_dial(const char *where, bool insecure,
+		   const struct wire_preamble *preamble, int timeout_ms,
+		   struct failure *why)
+{
+	uint8_t bytes[WIRE_PREAMBLE_SIZE];
+	int64_t deadline = transport_now() + timeout_ms;
+	int fd = transport_connect(where, insecure, timeout_ms, why);
+
+	if (fd < 0)
+		return -1;
+	if (transport_send(fd, bytes, wire_put_preamble(bytes, preamble),
+			   remaining(deadline), why)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int transport_send(int fd, const void *data, size_t len, int timeout_ms,
+		   struct failure *why)
+{
+	const uint8_t *p = data;
+
+	while (len) {
+		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+
+		if (n >= 0) {
+			p += n;
+			len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			if (!wait_for(fd, POLLOUT, timeout_ms))
+				return fail(why, "the other side took no bytes for "
+					    "%d ms", timeout_ms);
+		} else if (errno != EINTR) {
+			return fail(why, "cannot send to the other side: %s",
+				    strerror(errno));
+		}
+	}
+	return 0;
+}
