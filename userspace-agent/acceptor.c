@@ -6,12 +6,12 @@
  * the caller has a single file to poll.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "acceptor.h"
+#include "clock.h"
 
 #define BACKLOG	64
 
@@ -124,15 +124,13 @@ static bool accept_one(struct acceptor *a)
 	int fd = accept4(a->listener, (struct sockaddr *)&peer, &len,
 			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (fd < 0) {
-		/* These are about one connection, or pass; EMFILE would spin. */
+	if (fd < 0)
 		return errno == ECONNABORTED || errno == EINTR;
-	}
 
 	h = make_place(a);
 	*h = (struct half_open){
 		.fd = fd,
-		.deadline = transport_now() + ACCEPTOR_PATIENCE_MS,
+		.deadline = clock_ms() + ACCEPTOR_PATIENCE_MS,
 	};
 	transport_name(&peer, h->peer);
 	if (!transport_may_talk(&peer, a->insecure))
@@ -150,11 +148,13 @@ static bool read_on(struct half_open *h, struct wire_preamble *preamble)
 	const char *why;
 	ssize_t n = read(h->fd, h->bytes + h->have, WIRE_PREAMBLE_SIZE - h->have);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		if (transport_now() >= h->deadline)
-			drop(h, "it took too long to say what it wants");
+	if (clock_ms() >= h->deadline) {
+		/* Also if a byte has just come: that is how the slow ones live. */
+		drop(h, "it took too long to say what it wants");
 		return false;
 	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
 	if (n <= 0) {
 		drop(h, "it was closed before it said what it wants");
 		return false;
@@ -197,15 +197,13 @@ bool acceptor_next(struct acceptor *a, struct arrival *arrival)
 int acceptor_timeout(const struct acceptor *a)
 {
 	int64_t next = INT64_MAX;
-	int64_t left;
 
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
 		if (a->half[i].fd >= 0 && a->half[i].deadline < next)
 			next = a->half[i].deadline;
 	if (next == INT64_MAX)
 		return -1;
-	left = next - transport_now();
-	return left > 0 ? (int)left : 0;
+	return clock_left(next);
 }
 
 void acceptor_close(struct acceptor *a)

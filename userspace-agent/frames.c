@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "frames.h"
-#include "transport.h"
 
 int frames_open(struct frames *c, int fd, struct failure *why)
 {
@@ -144,13 +144,13 @@ static int sleep_on(const struct frames *c, short events, int64_t deadline,
 		    struct failure *why)
 {
 	struct pollfd p = { .fd = c->fd, .events = events };
-	int64_t left = deadline - transport_now();
-	int n = poll(&p, 1, left > 0 ? (int)left : 0);
+	int left = clock_left(deadline);
+	int n = poll(&p, 1, left);
 
 	if (n < 0 && errno != EINTR)
 		return fail(why, "cannot wait for the other side: %s",
 			    strerror(errno));
-	if (!n && left <= 0)
+	if (!n && !left)
 		return fail(why, "the other side did not answer in time");
 	return 0;
 }
@@ -158,7 +158,7 @@ static int sleep_on(const struct frames *c, short events, int64_t deadline,
 int frames_wait(struct frames *c, struct wire_frame *frame,
 		const uint8_t **payload, int timeout_ms, struct failure *why)
 {
-	int64_t deadline = transport_now() + timeout_ms;
+	int64_t deadline = clock_ms() + timeout_ms;
 	int n;
 
 	while (!(n = frames_next(c, frame, payload, why))) {
@@ -173,7 +173,7 @@ int frames_wait(struct frames *c, struct wire_frame *frame,
 int frames_send(struct frames *c, enum wire_type type, const void *payload,
 		size_t len, int timeout_ms, struct failure *why)
 {
-	int64_t deadline = transport_now() + timeout_ms;
+	int64_t deadline = clock_ms() + timeout_ms;
 	int n;
 
 	if (frames_queue(c, type, payload, len, why))

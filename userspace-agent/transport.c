@@ -9,30 +9,15 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "transport.h"
 
 /* Keep-alive: probe a silent peer after 5 s, every 5 s; dead after 3 probes. */
 #define KEEPALIVE_IDLE_S	5
 #define KEEPALIVE_INTERVAL_S	5
 #define KEEPALIVE_PROBES	3
-
-int64_t transport_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int remaining(int64_t deadline)
-{
-	int64_t left = deadline - transport_now();
-
-	return left > 0 ? (int)left : 0;
-}
 
 static bool is_loopback4(struct in_addr a)
 {
@@ -153,11 +138,11 @@ int transport_tune(int fd, struct failure *why)
 static int wait_for(int fd, short events, int timeout_ms)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	int64_t deadline = transport_now() + timeout_ms;
+	int64_t deadline = clock_ms() + timeout_ms;
 	int n;
 
 	do {
-		n = poll(&p, 1, remaining(deadline));
+		n = poll(&p, 1, clock_left(deadline));
 	} while (n < 0 && errno == EINTR);
 	return n;
 }
@@ -172,7 +157,7 @@ static int finish_connect(int fd, const struct addrinfo *to, int64_t deadline)
 		return 0;
 	if (errno != EINPROGRESS)
 		return errno;
-	if (wait_for(fd, POLLOUT, remaining(deadline)) <= 0)
+	if (wait_for(fd, POLLOUT, clock_left(deadline)) <= 0)
 		return ETIMEDOUT;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		return errno;
@@ -215,7 +200,7 @@ err_close:
 int transport_connect(const char *where, bool insecure, int timeout_ms,
 		      struct failure *why)
 {
-	int64_t deadline = transport_now() + timeout_ms;
+	int64_t deadline = clock_ms() + timeout_ms;
 	struct failure last = { 0 };
 	struct addrinfo *list;
 	int fd = -1;
@@ -237,13 +222,13 @@ int transport_dial(const char *where, bool insecure,
 		   struct failure *why)
 {
 	uint8_t bytes[WIRE_PREAMBLE_SIZE];
-	int64_t deadline = transport_now() + timeout_ms;
+	int64_t deadline = clock_ms() + timeout_ms;
 	int fd = transport_connect(where, insecure, timeout_ms, why);
 
 	if (fd < 0)
 		return -1;
 	if (transport_send(fd, bytes, wire_put_preamble(bytes, preamble),
-			   remaining(deadline), why)) {
+			   clock_left(deadline), why)) {
 		close(fd);
 		return -1;
 	}

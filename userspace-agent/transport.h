@@ -56,9 +56,6 @@ void transport_name(const struct sockaddr_storage *address,
 /* Gives a connected socket the properties described above. Returns 0, or -1. */
 int transport_tune(int fd, struct failure *why);
 
-/* Monotonic time in milliseconds. */
-int64_t transport_now(void);
-
 /**
  * transport_connect - connect to HOST:PORT, or [IPv6]:PORT
  * @where:	where to
