@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The durable owner record: a small text file, replaced as a whole.
+ *
+ * Lines of "key value", the last of which is a checksum of all before it. A new
+ * state is written to a temporary file, made durable, and renamed over the old
+ * one; then the directory is made durable. So a reader finds the old record or
+ * the new one, and a record that was cut is told apart by its checksum.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "journal.h"
+
+#define RECORD_SIZE	2048	/* bytes of a file, with room to spare */
+#define RECORD_HEAD	"kvmferry-journal 1\n"
+
+static const char *const side_names[] = {
+	[JOURNAL_SOURCE] = "source",
+	[JOURNAL_TARGET] = "target",
+};
+
+static const char *const state_names[] = {
+	[JOURNAL_OWNS] = "owns",
+	[JOURNAL_COMMITTED] = "committed",
+	[JOURNAL_GONE] = "gone",
+	[JOURNAL_INCOMING] = "incoming",
+	[JOURNAL_RUNNING] = "running",
+};
+
+const char *journal_state_name(enum journal_state state)
+{
+	return state_names[state];
+}
+
+static int lookup(const char *const *names, size_t count, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(names[i], word))
+			return (int)i;
+	return -1;
+}
+
+/*
+ * When a process started: with the process id this is an identity. Field 22 of
+ * /proc/PID/stat, counted from the last ')': the name before it may hold anything.
+ */
+static uint64_t start_of(pid_t pid)
+{
+	char path[40], text[1024], *at;
+	uint64_t ticks = 0;
+	FILE *stat;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	stat = fopen(path, "re");
+	if (!stat)
+		return 0;
+	n = fread(text, 1, sizeof(text) - 1, stat);
+	fclose(stat);
+	text[n] = '\0';
+	at = strrchr(text, ')');
+	if (at)
+		sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
+		       &ticks);
+	return ticks;
+}
+
+/* ------------------------------------------------------------------------
+ * Text
+ * ------------------------------------------------------------------------ */
+
+/* FNV-1a. Against torn writes and editors, not against malice. */
+static uint64_t checksum(const char *text, size_t length)
+{
+	uint64_t sum = 0xcbf29ce484222325u;
+
+	while (length--)
+		sum = (sum ^ (unsigned char)*text++) * 0x100000001b3u;
+	return sum;
+}
+
+static void put_id(char out[2 * WIRE_ID_SIZE + 1], const uint8_t *id)
+{
+	int i;
+
+	for (i = 0; i < WIRE_ID_SIZE; i++)
+		sprintf(out + 2 * i, "%02x", id[i]);
+}
+
+static bool get_id(uint8_t *id, const char *text)
+{
+	int i;
+
+	if (strlen(text) != 2 * WIRE_ID_SIZE)
+		return false;
+	for (i = 0; i < WIRE_ID_SIZE; i++)
+		if (sscanf(text + 2 * i, "%2" SCNx8, &id[i]) != 1)
+			return false;
+	return true;
+}
+
+static size_t compose(const struct journal *j, char text[RECORD_SIZE])
+{
+	char id[2 * WIRE_ID_SIZE + 1];
+	int n;
+
+	put_id(id, j->id);
+	n = snprintf(text, RECORD_SIZE,
+		     RECORD_HEAD
+		     "vm %s\nmigration %s\nside %s\nstate %s\npeer %s\n"
+		     "pid %d\nstarted %" PRIu64 "\ntime %lld\n",
+		     j->vm, id, side_names[j->side], state_names[j->state],
+		     j->peer, (int)j->pid, j->started, (long long)time(NULL));
+	n += sprintf(text + n, "checksum %016" PRIx64 "\n",
+		     checksum(text, (size_t)n));
+	return (size_t)n;
+}
+
+static bool take_value(struct journal *j, const char *key, const char *value)
+{
+	int n;
+
+	if (!strcmp(key, "vm"))
+		return snprintf(j->vm, sizeof(j->vm), "%s", value) <
+		       (int)sizeof(j->vm);
+	if (!strcmp(key, "peer"))
+		return snprintf(j->peer, sizeof(j->peer), "%s", value) <
+		       (int)sizeof(j->peer);
+	if (!strcmp(key, "migration"))
+		return get_id(j->id, value);
+	if (!strcmp(key, "pid"))
+		return sscanf(value, "%d", &j->pid) == 1;
+	if (!strcmp(key, "started"))
+		return sscanf(value, "%" SCNu64, &j->started) == 1;
+	if (!strcmp(key, "side")) {
+		n = lookup(side_names, 2, value);
+		j->side = (enum journal_side)n;
+		return n >= 0;
+	}
+	if (!strcmp(key, "state")) {
+		n = lookup(state_names, 5, value);
+		j->state = (enum journal_state)n;
+		return n >= 0;
+	}
+	return true;	/* written for people, or by a later version */
+}
+
+/* Every key without which the record says nothing must be there once. */
+static bool parse(struct journal *j, char *text)
+{
+	static const char *const needed[] = { "vm", "migration", "side", "state",
+					      "pid", "started" };
+	unsigned int seen = 0;
+	char *line, *rest = text;
+
+	while ((line = strsep(&rest, "\n")) && *line) {
+		char *value = strchr(line, ' ');
+		int n;
+
+		if (!value)
+			return false;
+		*value++ = '\0';
+		if (!take_value(j, line, value))
+			return false;
+		n = lookup(needed, 6, line);
+		if (n >= 0)
+			seen |= 1u << n;
+	}
+	return seen == 0x3f;
+}
+
+static bool is_intact(char *text)
+{
+	char *last = strstr(text, "\nchecksum ");
+	uint64_t sum;
+
+	if (strncmp(text, RECORD_HEAD, strlen(RECORD_HEAD)) || !last)
+		return false;
+	if (sscanf(last, "\nchecksum %16" SCNx64, &sum) != 1 ||
+	    last[sizeof("\nchecksum ") - 1 + 16] != '\n' ||
+	    last[sizeof("\nchecksum ") + 16] != '\0')
+		return false;
+	return sum == checksum(text, (size_t)(last + 1 - text));
+}
+
+int journal_read(struct journal *j, const char *path, struct failure *why)
+{
+	char text[RECORD_SIZE];
+	FILE *file = fopen(path, "re");
+	size_t n;
+
+	*j = (struct journal){ 0 };
+	if (!file)
+		return fail(why, "%s: cannot read this owner record: %m", path);
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	if (strlen(text) != n || !is_intact(text) ||
+	    !parse(j, text + strlen(RECORD_HEAD)))
+		return fail(why, "%s: this owner record is damaged; find out by hand where the VM runs, then delete the file",
+			    path);
+	snprintf(j->path, sizeof(j->path), "%s", path);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Durable writing
+ * ------------------------------------------------------------------------ */
+
+int journal_init(struct journal *j, const char *dir, enum journal_side side,
+		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
+		 pid_t pid, struct failure *why)
+{
+	char hex[2 * WIRE_ID_SIZE + 1];
+
+	*j = (struct journal){ .side = side, .pid = pid };
+	j->started = start_of(pid);
+	memcpy(j->id, id, WIRE_ID_SIZE);
+	snprintf(j->vm, sizeof(j->vm), "%s", vm);
+	snprintf(j->peer, sizeof(j->peer), "%s", peer);
+	put_id(hex, id);
+	if (snprintf(j->path, sizeof(j->path), "%s/%s.%s.%s", dir, vm, hex,
+		     side_names[side]) >= (int)sizeof(j->path) - 4)
+		return fail(why, "%s: the path is too long", dir);
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return fail(why, "%s: cannot make the directory of owner records: %m; give another one with --state-dir",
+			    dir);
+	if (access(dir, W_OK | X_OK))
+		return fail(why, "%s: cannot write owner records there: %m; give another directory with --state-dir",
+			    dir);
+	return 0;
+}
+
+/* What a rename or an unlink did is durable once its directory is. */
+static int sync_directory(const char *path)
+{
+	char dir[PATH_MAX];
+	int fd, result, saved;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	*strrchr(dir, '/') = '\0';
+	fd = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	result = fsync(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+static int write_file(const char *path, const char *text, size_t length)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int saved, result = -1;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = write(fd, text, length);
+	if (n >= 0 && (size_t)n != length)
+		errno = ENOSPC;
+	else if (n >= 0)
+		result = fsync(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+int journal_write(struct journal *j, enum journal_state state,
+		  struct failure *why)
+{
+	char text[RECORD_SIZE], temporary[PATH_MAX + 4];
+	size_t length;
+
+	j->state = state;
+	length = compose(j, text);
+	snprintf(temporary, sizeof(temporary), "%s.new", j->path);
+	if (write_file(temporary, text, length) ||
+	    rename(temporary, j->path) || sync_directory(j->path)) {
+		fail(why, "%s: cannot write the owner record \"%s\": %m; the disk of the state directory is full or broken",
+		     j->path, state_names[state]);
+		unlink(temporary);
+		return -1;
+	}
+	return 0;
+}
+
+int journal_remove(struct journal *j, struct failure *why)
+{
+	if ((unlink(j->path) && errno != ENOENT) || sync_directory(j->path))
+		return fail(why, "%s: cannot remove the owner record: %m",
+			    j->path);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * What earlier migrations left behind
+ * ------------------------------------------------------------------------ */
+
+static bool ends_in(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n >= m && !strcmp(name + n - m, end);
+}
+
+/* "VM.32 digits.source" or ".target": is it a record of @vm? */
+static bool is_record(const char *name, const char *vm)
+{
+	size_t n = strlen(vm);
+
+	return !strncmp(name, vm, n) && name[n] == '.' &&
+	       strspn(name + n + 1, "0123456789abcdef") == 2 * WIRE_ID_SIZE &&
+	       (ends_in(name, ".source") || ends_in(name, ".target"));
+}
+
+/*
+ * Calls @visit with the path of each record of @vm until it does not return 0.
+ * Returns what it returned last.
+ */
+static int each_record(const char *dir, const char *vm,
+		       int (*visit)(const char *path, void *opaque), void *opaque)
+{
+	DIR *records = opendir(dir);
+	struct dirent *entry;
+	char path[PATH_MAX];
+	int result = 0;
+
+	while (records && !result && (entry = readdir(records))) {
+		if (!is_record(entry->d_name, vm))
+			continue;
+		if (snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) <
+		    (int)sizeof(path))
+			result = visit(path, opaque);
+	}
+	if (records)
+		closedir(records);
+	return result;
+}
+
+struct question {
+	enum journal_side side;
+	pid_t pid;
+	uint64_t started;
+	struct failure *why;
+};
+
+static int admits_source(const struct question *q, const struct journal *j)
+{
+	if (j->side != JOURNAL_SOURCE)
+		return 0;
+	if (j->state == JOURNAL_COMMITTED)
+		return fail(q->why, "%s: this VM was handed over to %s, which never said that it runs there; if it does, quit this QEMU; if it surely does not, delete the file and continue the VM here",
+			    j->path, j->peer);
+	if (j->state == JOURNAL_GONE && j->pid == q->pid &&
+	    j->started == q->started)
+		return fail(q->why, "%s: this VM runs on %s now and this QEMU is what is left of it; quit this QEMU",
+			    j->path, j->peer);
+	return 0;
+}
+
+static int admits_target(const struct question *q, const struct journal *j)
+{
+	bool alive = j->pid && start_of(j->pid) == j->started;
+
+	if (j->side == JOURNAL_SOURCE || j->pid == q->pid || !alive)
+		return 0;
+	if (j->state == JOURNAL_OWNS || j->state == JOURNAL_RUNNING)
+		return fail(q->why, "%s: this VM was received here before and its QEMU (process %d) is still there; quit that one first if it is not the VM's owner",
+			    j->path, (int)j->pid);
+	return 0;
+}
+
+static int visit_admits(const char *path, void *opaque)
+{
+	const struct question *q = opaque;
+	struct journal j;
+
+	if (journal_read(&j, path, q->why))
+		return -1;
+	return q->side == JOURNAL_SOURCE ? admits_source(q, &j) :
+					   admits_target(q, &j);
+}
+
+int journal_admits(const char *dir, enum journal_side side, const char *vm,
+		   pid_t pid, struct failure *why)
+{
+	struct question q = {
+		.side = side,
+		.pid = pid,
+		.started = start_of(pid),
+		.why = why,
+	};
+
+	return each_record(dir, vm, visit_admits, &q);
+}
+
+static int visit_forget(const char *path, void *opaque)
+{
+	if (strcmp(path, opaque))
+		unlink(path);
+	return 0;
+}
+
+void journal_forget(const char *dir, const struct journal *except)
+{
+	char keep[PATH_MAX];
+
+	memcpy(keep, except->path, sizeof(keep));
+	each_record(dir, except->vm, visit_forget, keep);
+	sync_directory(keep);
+}
