@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel module. kernel.c is the only file that opens /dev/kvmferry and
+ * knows its ioctls; linux/kvmferry.h is their manual.
+ *
+ * Every function that can fail returns -1 and turns the error of the kernel into
+ * a sentence with a remedy.
+ */
+#ifndef KVMFERRY_KERNEL_H
+#define KVMFERRY_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "log.h"
+#include "ramblocks.h"
+
+#define KERNEL_DEVICE	"/dev/kvmferry"
+
+/* One VM in the kernel module. Begin with kernel_open(). */
+struct kernel {
+	int fd;			/* readable when a pass has ended; -1 when closed */
+	struct ferry_info info;
+};
+
+/* Opens the device and shakes hands. */
+int kernel_open(struct kernel *k, struct failure *why);
+
+/* Lets go of the VM, which runs on untracked. Channels end. May be repeated. */
+void kernel_close(struct kernel *k);
+
+/* Can this kernel module compress with FERRY_CODEC_x? */
+bool kernel_has_codec(const struct kernel *k, unsigned int codec);
+
+/**
+ * kernel_attach - begin to follow a process
+ * @codec:	FERRY_CODEC_*
+ * @key:	of the page hashes
+ */
+int kernel_attach(struct kernel *k, pid_t pid, unsigned int codec,
+		  const uint8_t key[FERRY_KEY_SIZE], struct failure *why);
+
+/* Adds a RAM block, which records will call @id. */
+int kernel_add_ram(struct kernel *k, unsigned int id, const struct ramblock *b,
+		   struct failure *why);
+
+/**
+ * kernel_pass - begin to send everything that is pending
+ * @final:	the VM is stopped and its I/O has drained
+ * @pass:	out: number of the pass
+ */
+int kernel_pass(struct kernel *k, bool final, uint64_t *pass,
+		struct failure *why);
+
+/**
+ * kernel_status - how far it is
+ * @scan:	look for what was written since; takes milliseconds for each GiB
+ *
+ * That tracking was lost counts as a failure.
+ */
+int kernel_status(struct kernel *k, bool scan, struct ferry_status *status,
+		  struct failure *why);
+
+/**
+ * kernel_digest - what a RAM block must hash to on the target
+ * @full:	read all of it anew, instead of what was kept while sending
+ */
+int kernel_digest(struct kernel *k, unsigned int id, bool full,
+		  uint8_t digest[FERRY_HASH_SIZE], struct failure *why);
+
+/* ------------------------------------------------------------------------
+ * Channels: rings of bytes for the wire
+ * ------------------------------------------------------------------------ */
+
+struct channel {
+	int fd;			/* readable: bytes; hang-up: no more will come */
+	void *map;
+	size_t map_size;
+	size_t size;		/* bytes of data in the ring */
+	uint64_t tail;
+};
+
+/* Adds a channel with a ring of @size bytes, a power of two, and maps it. */
+int kernel_add_channel(struct kernel *k, size_t size, struct channel *c,
+		       struct failure *why);
+
+/* The bytes that wait, contiguous, in place; @length may be 0. */
+const void *channel_bytes(const struct channel *c, size_t *length);
+
+/* Gives @length bytes back to the kernel, after they were sent. */
+int channel_consume(struct channel *c, size_t length, struct failure *why);
+
+void channel_close(struct channel *c);
+
+#endif /* KVMFERRY_KERNEL_H */

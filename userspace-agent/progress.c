@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * How the migration comes along.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "progress.h"
+
+#define SHOW_TTY_US	200000		/* between two updates of a terminal line */
+#define SHOW_JSON_US	1000000		/* between two objects within a pass */
+
+static void wipe(struct progress *p)
+{
+	if (p->line)
+		fputs("\r\033[K", stderr);
+	p->line = false;
+}
+
+void progress_event(struct progress *p, const char *event, json_t *members)
+{
+	struct timeval now;
+	json_t *object;
+	char *line;
+
+	if (!p->json) {
+		json_decref(members);
+		return;
+	}
+	gettimeofday(&now, NULL);
+	object = json_pack("{s:s, s:f}", "event", event, "time",
+			   (double)now.tv_sec + (double)now.tv_usec / 1e6);
+	if (members)
+		json_object_update(object, members);
+	line = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(16));
+	if (line)
+		puts(line);
+	fflush(stdout);
+	free(line);
+	json_decref(object);
+	json_decref(members);
+}
+
+static void on_message(void *opaque, enum log_level level, const char *text)
+{
+	struct progress *p = opaque;
+
+	wipe(p);
+	if (p->json)
+		progress_event(p, "message", json_pack("{s:s, s:s}", "level",
+						       log_level_name(level),
+						       "text", text));
+	if (!p->json && level == LOG_INFO)
+		fprintf(stderr, "kvmferry: %s\n", text);
+	else if (!p->json || level <= LOG_WARN)
+		fprintf(stderr, "kvmferry: %s: %s\n", log_level_name(level),
+			text);
+}
+
+void progress_begin(struct progress *p, bool json)
+{
+	*p = (struct progress){
+		.json = json,
+		.tty = isatty(STDERR_FILENO),
+		.began_us = clock_us(),
+	};
+	log_set_hook(on_message, p);
+}
+
+void progress_end(struct progress *p)
+{
+	wipe(p);
+	log_set_hook(NULL, NULL);
+}
+
+void progress_stage(struct progress *p, const char *name, const char *doing)
+{
+	progress_event(p, "stage", json_pack("{s:s, s:s}", "name", name,
+					     "doing", doing));
+	log_debug("%s: %s", name, doing);
+}
+
+void progress_pass_begin(struct progress *p, const struct ferry_status *status)
+{
+	p->pass_us = clock_us();
+	p->shown_us = p->pass_us;
+	p->at_start = *status;
+	p->to_send = status->pending;
+}
+
+/* What a line says about a pass. MB are 10^6 bytes. */
+struct sample {
+	uint64_t sent;		/* pages, in this pass */
+	uint64_t wire;		/* bytes, in this pass */
+	double rate;		/* MB/s on the wire */
+	double dirty;		/* MB/s written by the VM, as far as it was seen */
+	double percent;
+};
+
+static struct sample measure(const struct progress *p,
+			     const struct ferry_status *now)
+{
+	double us = (double)(clock_us() - p->pass_us) + 1;
+	uint64_t written = now->written + now->foreign - p->at_start.written -
+			   p->at_start.foreign;
+	struct sample s = {
+		.sent = now->taken - p->at_start.taken,
+		.wire = now->bytes_wire - p->at_start.bytes_wire,
+	};
+
+	s.rate = (double)s.wire / us;
+	s.dirty = (double)written * FERRY_PAGE_SIZE / us;
+	s.percent = p->to_send ? 100.0 * (double)s.sent / (double)p->to_send : 100;
+	if (s.percent > 100)
+		s.percent = 100;
+	return s;
+}
+
+static void show_json(struct progress *p, const struct ferry_status *status,
+		      const struct sample *s, unsigned int blackout_ms,
+		      bool ended)
+{
+	progress_event(p, "pass",
+		       json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:b}",
+				 "pass", (json_int_t)status->pass,
+				 "pending_pages", (json_int_t)status->pending,
+				 "sent_pages", (json_int_t)s->sent,
+				 "bytes_wire", (json_int_t)s->wire,
+				 "rate_mb_s", s->rate, "dirty_mb_s", s->dirty,
+				 "expected_blackout_ms", (json_int_t)blackout_ms,
+				 "ended", ended));
+}
+
+static void show_line(struct progress *p, const struct ferry_status *status,
+		      const struct sample *s, unsigned int blackout_ms)
+{
+	wipe(p);
+	fprintf(stderr, "pass %u  %3.0f%%  %.1f MB/s  VM writes %.1f MB/s  ",
+		status->pass, s->percent, s->rate, s->dirty);
+	if (blackout_ms == UINT32_MAX)
+		fputs("blackout not known yet", stderr);
+	else
+		fprintf(stderr, "blackout now %u ms", blackout_ms);
+	fflush(stderr);
+	p->line = true;
+}
+
+void progress_pass(struct progress *p, const struct ferry_status *status,
+		   unsigned int blackout_ms, bool ended)
+{
+	int64_t now = clock_us();
+	struct sample s = measure(p, status);
+
+	if (!ended && !p->json && !p->tty)
+		return;
+	if (!ended && now - p->shown_us < (p->json ? SHOW_JSON_US : SHOW_TTY_US))
+		return;
+	p->shown_us = now;
+	if (p->json) {
+		show_json(p, status, &s, blackout_ms, ended);
+		return;
+	}
+	show_line(p, status, &s, blackout_ms);
+	if (ended) {
+		fputc('\n', stderr);
+		p->line = false;
+	}
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From the kernel's ring to a stream.
+ *
+ * The thread sleeps in two places: in poll() on the channel while there is nothing
+ * to send, and in poll() on the stream while the network is the bottleneck.
+ * Shutting the stream down ends both, as the stream is polled in both.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sender.h"
+
+#define SEND_MAX	(1u << 20)	/* bytes at a time, so that room is given back early */
+
+static void give_up(struct sender *s)
+{
+	if (atomic_load(&s->stop))
+		return;
+	atomic_store(&s->failed, true);
+	eventfd_write(s->wake, 1);
+}
+
+/* Sends what it can. Returns bytes, 0 if the stream is full, or -1. */
+static ssize_t send_some(struct sender *s, const void *bytes, size_t length)
+{
+	ssize_t n = send(s->socket, bytes, length < SEND_MAX ? length : SEND_MAX,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+		return 0;
+	return fail(&s->why, "a data stream broke: %m; see the target's messages");
+}
+
+/* Returns 1 after sending something, 0 if it must wait, -1 on failure. */
+static int move(struct sender *s, size_t *waiting)
+{
+	const void *bytes = channel_bytes(&s->channel, waiting);
+	ssize_t n;
+
+	if (!*waiting)
+		return 0;
+	n = send_some(s, bytes, *waiting);
+	if (n <= 0)
+		return (int)n;
+	if (channel_consume(&s->channel, (size_t)n, &s->why))
+		return -1;
+	atomic_fetch_add(&s->sent, (unsigned long long)n);
+	return 1;
+}
+
+/* Returns 0 to go on, -1 when the channel has ended or the stream has broken. */
+static int wait_for(struct sender *s, bool full)
+{
+	struct pollfd p[2] = {
+		{ .fd = s->socket, .events = full ? POLLOUT : 0 },
+		{ .fd = full ? -1 : s->channel.fd, .events = POLLIN },
+	};
+
+	if (poll(p, 2, -1) < 0 && errno != EINTR)
+		return fail(&s->why, "poll: %m");
+	if (atomic_load(&s->stop))
+		return -1;
+	/* A hang-up with bytes left on the ring is not the end yet. */
+	if ((p[1].revents & POLLHUP) && !(p[1].revents & POLLIN))
+		return -1;
+	if (!full && (p[0].revents & (POLLERR | POLLHUP)))
+		return fail(&s->why, "the target closed a data stream; see its messages");
+	return 0;
+}
+
+static void *run(void *opaque)
+{
+	struct sender *s = opaque;
+	size_t waiting;
+	int moved;
+
+	do {
+		moved = move(s, &waiting);
+	} while (moved > 0 || (!moved && !wait_for(s, waiting > 0)));
+
+	if (s->why.text[0])
+		give_up(s);
+	return NULL;
+}
+
+int sender_start(struct sender *s, struct failure *why)
+{
+	int error = pthread_create(&s->thread, NULL, run, s);
+
+	if (error) {
+		errno = error;
+		return fail(why, "cannot start a thread: %m");
+	}
+	s->started = true;
+	return 0;
+}
+
+void sender_stop(struct sender *s)
+{
+	atomic_store(&s->stop, true);
+	if (s->socket >= 0)
+		shutdown(s->socket, SHUT_RDWR);
+	if (s->started)
+		pthread_join(s->thread, NULL);
+	s->started = false;
+	channel_close(&s->channel);
+	if (s->socket >= 0)
+		close(s->socket);
+	s->socket = -1;
+}
