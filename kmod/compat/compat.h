@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Older kernels, made to look like the newest one. The rest of the module uses
+ * today's names and never asks for a version; see Kbuild.probes.
+ */
+#ifndef FERRY_COMPAT_H
+#define FERRY_COMPAT_H
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+
+#ifndef FERRY_HAVE_shmem_read_folio_gfp
+static inline struct folio *shmem_read_folio_gfp(struct address_space *mapping,
+						 pgoff_t index, gfp_t gfp)
+{
+	struct page *page = shmem_read_mapping_page_gfp(mapping, index, gfp);
+
+	return IS_ERR(page) ? ERR_CAST(page) : page_folio(page);
+}
+#endif
+
+#ifndef FERRY_HAVE_vm_flags_clear
+static inline void vm_flags_clear(struct vm_area_struct *vma,
+				  unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+/*
+ * filemap_get_folio() and filemap_lock_folio() say "none" with NULL up to v6.3
+ * and with an error pointer since 66dabbb65d67 ("mm: return an ERR_PTR from
+ * __filemap_get_folio"). A probe cannot tell a return value: accept both.
+ */
+static inline bool ferry_no_folio(const struct folio *folio)
+{
+	return IS_ERR_OR_NULL(folio);
+}
+
+#endif /* FERRY_COMPAT_H */

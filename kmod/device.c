@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/kvmferry: the table of commands, and the only place where their
+ * arguments are copied from and to user space.
+ */
+
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "codec.h"
+#include "device.h"
+#include "vm.h"
+
+/* The largest argument, whatever the command. */
+union ferry_arg {
+	struct ferry_info info;
+	struct ferry_attach attach;
+	struct ferry_add_ram add_ram;
+	struct ferry_add_channel add_channel;
+	struct ferry_pass pass;
+	struct ferry_status status;
+	struct ferry_pending pending;
+	struct ferry_digest digest;
+};
+
+/* The layout is the ABI: a size that moves is a bug. */
+static_assert(sizeof(struct ferry_record) == 32);
+static_assert(sizeof(struct ferry_info) == 88);
+static_assert(sizeof(struct ferry_attach) == 64);
+static_assert(sizeof(struct ferry_add_ram) == 64);
+static_assert(sizeof(struct ferry_add_channel) == 16);
+static_assert(sizeof(struct ferry_pass) == 32);
+static_assert(sizeof(struct ferry_status) == 208);
+static_assert(sizeof(struct ferry_pending) == 48);
+static_assert(sizeof(struct ferry_digest) == 40);
+static_assert(sizeof(struct ferry_consume) == 32);
+static_assert(FERRY_PAGE_SHIFT == PAGE_SHIFT);
+
+/* Reserved fields and unknown flags are refused, so that they can be used. */
+#define reserved_ok(field)	(!memchr_inv(field, 0, sizeof(field)))
+#define flags_ok(flags, known)	(!((flags) & ~(known)))
+
+static long cmd_info(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	struct ferry_info *info = &arg->info;
+
+	if (!flags_ok(info->flags, 0) || !reserved_ok(info->reserved))
+		return -EINVAL;
+
+	info->abi = FERRY_ABI;
+	info->features = FERRY_FEATURE_HUGE_PAGES;
+	if (IS_ENABLED(FERRY_FAULT))
+		info->features |= FERRY_FEATURE_FAULT_POINTS;
+	info->codecs = ferry_codecs_available();
+	strscpy_pad(info->version, FERRY_VERSION, sizeof(info->version));
+	return 0;
+}
+
+static long cmd_attach(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->attach.flags, 0) ||
+	    !reserved_ok(arg->attach.reserved))
+		return -EINVAL;
+	return ferry_vm_attach(vm, &arg->attach);
+}
+
+static long cmd_add_ram(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->add_ram.flags, 0) ||
+	    !reserved_ok(arg->add_ram.reserved))
+		return -EINVAL;
+	return ferry_vm_add_ram(vm, &arg->add_ram);
+}
+
+static long cmd_add_channel(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->add_channel.flags, 0) || arg->add_channel.reserved)
+		return -EINVAL;
+	return ferry_vm_add_channel(vm, &arg->add_channel);
+}
+
+static long cmd_pass(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->pass.flags, FERRY_PASS_FINAL) ||
+	    arg->pass.reserved0 || !reserved_ok(arg->pass.reserved))
+		return -EINVAL;
+	return ferry_vm_begin_pass(vm, &arg->pass);
+}
+
+static long cmd_status(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->status.flags, FERRY_STATUS_SCAN) ||
+	    !reserved_ok(arg->status.reserved))
+		return -EINVAL;
+	ferry_vm_status(vm, &arg->status);
+	return 0;
+}
+
+static long cmd_pending(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->pending.flags, 0) ||
+	    !reserved_ok(arg->pending.reserved))
+		return -EINVAL;
+	return ferry_vm_get_pending(vm, &arg->pending);
+}
+
+static long cmd_digest(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->digest.flags, FERRY_DIGEST_FULL) ||
+	    !reserved_ok(arg->digest.reserved))
+		return -EINVAL;
+	return ferry_vm_get_digest(vm, &arg->digest);
+}
+
+static const struct {
+	unsigned int cmd;
+	long (*run)(struct ferry_vm *vm, union ferry_arg *arg);
+} commands[] = {
+	{ FERRY_INFO,		cmd_info },
+	{ FERRY_ATTACH,		cmd_attach },
+	{ FERRY_ADD_RAM,	cmd_add_ram },
+	{ FERRY_ADD_CHANNEL,	cmd_add_channel },
+	{ FERRY_PASS,		cmd_pass },
+	{ FERRY_STATUS,		cmd_status },
+	{ FERRY_PENDING,	cmd_pending },
+	{ FERRY_DIGEST,		cmd_digest },
+};
+
+static long device_ioctl(struct file *file, unsigned int cmd,
+			 unsigned long user)
+{
+	unsigned int i = _IOC_NR(cmd);
+	void __user *at = (void __user *)user;
+	union ferry_arg arg;
+	long ret;
+
+	if (i >= ARRAY_SIZE(commands) || commands[i].cmd != cmd)
+		return -ENOTTY;
+	if (copy_from_user(&arg, at, _IOC_SIZE(cmd)))
+		return -EFAULT;
+	ret = commands[i].run(file->private_data, &arg);
+	if (ret >= 0 && copy_to_user(at, &arg, _IOC_SIZE(cmd)))
+		ret = -EFAULT;
+	memzero_explicit(&arg, sizeof(arg));	/* it may have held the key */
+	return ret;
+}
+
+static __poll_t device_poll(struct file *file, poll_table *wait)
+{
+	struct ferry_vm *vm = file->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(file, &vm->end, wait);
+	if (ferry_vm_pass_ended(vm))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (ferry_vm_lost(vm))
+		mask |= EPOLLIN | EPOLLERR;
+	return mask;
+}
+
+static int device_open(struct inode *inode, struct file *file)
+{
+	file->private_data = ferry_vm_create();
+	return file->private_data ? 0 : -ENOMEM;
+}
+
+static int device_release(struct inode *inode, struct file *file)
+{
+	ferry_vm_destroy(file->private_data);
+	return 0;
+}
+
+static const struct file_operations device_fops = {
+	.owner = THIS_MODULE,
+	.open = device_open,
+	.release = device_release,
+	.poll = device_poll,
+	.unlocked_ioctl = device_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "kvmferry",
+	.fops = &device_fops,
+	.mode = 0600,
+};
+
+/**
+ * ferry_device_register() - Make /dev/kvmferry appear
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or a negative errno.
+ */
+int ferry_device_register(void)
+{
+	return misc_register(&device);
+}
+
+/**
+ * ferry_device_unregister() - Make /dev/kvmferry disappear
+ *
+ * Context: Process context. May sleep. No file of it is open.
+ */
+void ferry_device_unregister(void)
+{
+	misc_deregister(&device);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Named fault points: places where a test can make things go wrong.
+ *
+ * Compiled out unless the module is built with FERRY_FAULT=y. Armed by name, one
+ * at a time, through /sys/module/kvmferry/parameters/fault; an empty name
+ * disarms. Every name here has a test in selftests/tracking.
+ */
+#ifndef FERRY_FAULT_H
+#define FERRY_FAULT_H
+
+#include <linux/types.h>
+
+enum ferry_fault {
+	FERRY_FAULT_NONE,
+
+	/* "attach-nomem": FERRY_ATTACH fails with -ENOMEM after its last step */
+	FERRY_FAULT_ATTACH_NOMEM,
+	/* "ram-nomem": FERRY_ADD_RAM fails with -ENOMEM after its last step */
+	FERRY_FAULT_RAM_NOMEM,
+	/* "channel-nomem": FERRY_ADD_CHANNEL fails so, with its thread running */
+	FERRY_FAULT_CHANNEL_NOMEM,
+	/* "encode-error": the codec fails on every page; they are sent raw */
+	FERRY_FAULT_ENCODE_ERROR,
+	/* "read-error": no page can be read back; tracking is lost with EIO */
+	FERRY_FAULT_READ_ERROR,
+	/* "crc-wrong": every record carries a wrong CRC; the target refuses it */
+	FERRY_FAULT_CRC_WRONG,
+
+	/*
+	 * Negative controls: each breaks one rule of protect.h, so that the test
+	 * which guards the rule can be seen to fail.
+	 */
+
+	/* "protect-all": protects more than was taken, and loses writes */
+	FERRY_FAULT_PROTECT_ALL,
+	/* "foreign-blind": ignores changes of the VM's mappings */
+	FERRY_FAULT_FOREIGN_BLIND,
+	/* "pin-blind": ignores references that others hold */
+	FERRY_FAULT_PIN_BLIND,
+
+	FERRY_NR_FAULTS
+};
+
+#ifdef FERRY_FAULT
+bool ferry_fault(enum ferry_fault fault);
+#else
+static inline bool ferry_fault(enum ferry_fault fault)
+{
+	return false;
+}
+#endif
+
+#endif /* FERRY_FAULT_H */

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kvmferry.ko: init and exit, nothing else. */
+
+#include <linux/module.h>
+
+#include "device.h"
+
+static int __init ferry_init(void)
+{
+	return ferry_device_register();
+}
+
+static void __exit ferry_exit(void)
+{
+	ferry_device_unregister();
+}
+
+module_init(ferry_init);
+module_exit(ferry_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Fast and safe live migration of KVM guests");
+MODULE_VERSION(FERRY_VERSION);
+MODULE_SOFTDEP("pre: lz4 blake2b_generic");

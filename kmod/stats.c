@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What user space may ask: status, pending pages, digests. */
+
+#include <linux/minmax.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "channel.h"
+#include "hash.h"
+#include "protect.h"
+#include "ram.h"
+#include "vm.h"
+
+static void add_channel_counters(struct ferry_status *arg,
+				 struct ferry_channel *channel)
+{
+	const struct ferry_counters *count = &channel->count;
+
+	arg->rings += ferry_ring_memory(&channel->ring);
+	arg->memory += sizeof(*channel);
+	arg->taken += READ_ONCE(count->taken);
+	arg->zero += READ_ONCE(count->zero);
+	arg->raw += READ_ONCE(count->raw);
+	arg->encoded += READ_ONCE(count->encoded);
+	arg->bytes_wire += READ_ONCE(count->bytes_wire);
+	arg->bytes_encoded += READ_ONCE(count->bytes_encoded);
+	arg->written += READ_ONCE(count->written);
+	arg->pinned += READ_ONCE(count->pinned);
+	arg->protected_runs += READ_ONCE(count->protected_runs);
+	arg->protected_huge += READ_ONCE(count->protected_huge);
+	arg->waits += READ_ONCE(count->waits);
+}
+
+static u32 state(struct ferry_vm *vm)
+{
+	if (!vm->mm)
+		return FERRY_STATE_NEW;
+	if (ferry_vm_lost(vm))
+		return FERRY_STATE_LOST;
+	return atomic_read(&vm->running) ? FERRY_STATE_PASS : FERRY_STATE_IDLE;
+}
+
+/* Scans chunks @first to @last of a block; nothing is taken or protected. */
+static void scan_chunks(struct ferry_vm *vm, struct ferry_ram *ram,
+			unsigned long first, unsigned long last)
+{
+	struct ferry_scan scan;
+
+	for (; first <= last; first++) {
+		ferry_protect_scan(vm->mm, ram, first, &scan);
+		cond_resched();
+	}
+}
+
+/* Holds the address space for a scan, and makes sure that scanning tells all. */
+static int scan_begin(struct ferry_vm *vm)
+{
+	int err = ferry_vm_check(vm);
+
+	if (!err && !mmget_not_zero(vm->mm)) {
+		ferry_vm_lose(vm, -ESRCH);
+		err = -ENODATA;
+	}
+	return err;
+}
+
+static void scan_all(struct ferry_vm *vm)
+{
+	unsigned int i;
+
+	if (scan_begin(vm))
+		return;
+	for (i = 0; i < vm->nr_ram; i++)
+		scan_chunks(vm, vm->ram[i], 0, ferry_ram_chunks(vm->ram[i]) - 1);
+	mmput(vm->mm);
+}
+
+/**
+ * ferry_vm_status() - FERRY_STATUS
+ * @vm: the VM
+ * @arg: in and out, as documented
+ *
+ * Context: Process context. May sleep.
+ */
+void ferry_vm_status(struct ferry_vm *vm, struct ferry_status *arg)
+{
+	unsigned int i;
+
+	mutex_lock(&vm->lock);
+	if (vm->mm && arg->flags & FERRY_STATUS_SCAN)
+		scan_all(vm);
+
+	memset(arg, 0, sizeof(*arg));
+	arg->state = state(vm);
+	arg->pass = vm->pass;
+	arg->error = -ferry_vm_lost(vm);
+	arg->memory = sizeof(*vm);
+	arg->foreign = atomic64_read(&vm->foreign);
+	for (i = 0; i < vm->nr_ram; i++) {
+		arg->ram_pages += vm->ram[i]->pages;
+		arg->pending += ferry_ram_pending(vm->ram[i]);
+		arg->memory += ferry_ram_memory(vm->ram[i]);
+	}
+	for (i = 0; i < vm->nr_channels; i++)
+		add_channel_counters(arg, vm->channel[i]);
+	mutex_unlock(&vm->lock);
+}
+
+static struct ferry_ram *find_ram(const struct ferry_vm *vm, u32 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_ram; i++)
+		if (vm->ram[i]->id == id)
+			return vm->ram[i];
+	return NULL;
+}
+
+static int get_pending(struct ferry_vm *vm, const struct ferry_pending *arg)
+{
+	struct ferry_ram *ram = find_ram(vm, arg->block);
+	unsigned long last;
+	int err;
+
+	if (!ram)
+		return -ENOENT;
+	if (!IS_ALIGNED(arg->first | arg->count, BITS_PER_LONG) ||
+	    !arg->count || arg->first > ram->pages ||
+	    arg->count > round_up(ram->pages, BITS_PER_LONG) - arg->first)
+		return -EINVAL;
+
+	err = scan_begin(vm);
+	if (err)
+		return err;
+	last = min_t(u64, arg->first + arg->count, ram->pages) - 1;
+	scan_chunks(vm, ram, arg->first >> FERRY_CHUNK_SHIFT,
+		    last >> FERRY_CHUNK_SHIFT);
+	mmput(vm->mm);
+
+	if (copy_to_user(u64_to_user_ptr(arg->bitmap),
+			 ram->pending + BIT_WORD(arg->first), arg->count / 8))
+		return -EFAULT;
+	return 0;
+}
+
+/**
+ * ferry_vm_get_pending() - FERRY_PENDING
+ * @vm: the VM
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or what FERRY_PENDING documents.
+ */
+int ferry_vm_get_pending(struct ferry_vm *vm, const struct ferry_pending *arg)
+{
+	int err;
+
+	mutex_lock(&vm->lock);
+	err = get_pending(vm, arg);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+/* Reads all of a block as it is now. */
+static int digest_now(const struct ferry_ram *ram, struct shash_desc *desc,
+		      void *page, struct ferry_hash *digest)
+{
+	unsigned long i;
+
+	memset(digest, 0, sizeof(*digest));
+	for (i = 0; i < ram->pages; i++) {
+		struct ferry_hash hash;
+		struct ferry_refs refs;
+		int ret;
+
+		ret = ferry_ram_read(ram, i, page, &refs);
+		if (ret < 0)
+			return ret;
+		if (!ret || !memchr_inv(page, 0, PAGE_SIZE))
+			continue;
+		ret = ferry_hash_page(desc, ram->id, i, page, &hash);
+		if (ret)
+			return ret;
+		ferry_hash_xor(digest, &hash);
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int digest_full(struct ferry_vm *vm, const struct ferry_ram *ram,
+		       struct ferry_hash *digest)
+{
+	struct shash_desc *desc = ferry_hash_desc(vm->hash);
+	void *page = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	int err = -ENOMEM;
+
+	if (desc && page)
+		err = digest_now(ram, desc, page, digest);
+	free_page((unsigned long)page);
+	kfree_sensitive(desc);
+	return err;
+}
+
+static int get_digest(struct ferry_vm *vm, struct ferry_digest *arg)
+{
+	struct ferry_ram *ram = find_ram(vm, arg->block);
+	struct ferry_hash digest;
+	int err = 0;
+
+	if (!ram)
+		return -ENOENT;
+	if (atomic_read(&vm->running))
+		return -EBUSY;
+
+	if (arg->flags & FERRY_DIGEST_FULL)
+		err = digest_full(vm, ram, &digest);
+	else
+		ferry_ram_digest(ram, &digest);
+	if (!err)
+		memcpy(arg->digest, &digest, sizeof(arg->digest));
+	return err;
+}
+
+/**
+ * ferry_vm_get_digest() - FERRY_DIGEST
+ * @vm: the VM
+ * @arg: the command's argument; @arg->digest is set
+ *
+ * Context: Process context. May sleep, and take seconds for a full one.
+ * Return: 0 or what FERRY_DIGEST documents.
+ */
+int ferry_vm_get_digest(struct ferry_vm *vm, struct ferry_digest *arg)
+{
+	int err;
+
+	mutex_lock(&vm->lock);
+	err = get_digest(vm, arg);
+	mutex_unlock(&vm->lock);
+	return err;
+}

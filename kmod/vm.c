@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* One migrating VM: its life, its MMU notifier, its passes. See vm.h. */
+
+#include <crypto/hash.h>
+#include <linux/kthread.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "attach.h"
+#include "channel.h"
+#include "codec.h"
+#include "fault.h"
+#include "hash.h"
+#include "mapping.h"
+#include "ram.h"
+#include "vm.h"
+
+/* All VMs that are attached: no process is followed twice. */
+static LIST_HEAD(attached);
+static DEFINE_MUTEX(attached_lock);	/* protects @attached */
+
+/**
+ * ferry_vm_lose() - Remember that the VM can no longer be followed
+ * @vm: the VM
+ * @err: why, a negative errno; the first one counts
+ *
+ * Context: Any.
+ */
+void ferry_vm_lose(struct ferry_vm *vm, int err)
+{
+	unsigned int i, nr = smp_load_acquire(&vm->nr_channels);
+
+	if (cmpxchg(&vm->lost, 0, err))
+		return;
+	for (i = 0; i < nr; i++)
+		wake_up(&vm->channel[i]->ring.writable);
+	wake_up_interruptible(&vm->end);
+}
+
+/* Is this thread one of our workers, in the middle of protecting? */
+static bool is_ours(struct ferry_vm *vm)
+{
+	unsigned int i, nr = smp_load_acquire(&vm->nr_channels);
+
+	for (i = 0; i < nr; i++)
+		if (vm->channel[i]->worker == current)
+			return READ_ONCE(vm->channel[i]->protecting);
+	return false;
+}
+
+/* The part of a range of addresses that shows this block becomes pending. */
+static unsigned long mark_foreign(struct ferry_ram *ram, unsigned long start,
+				  unsigned long end)
+{
+	unsigned long ram_end = ram->address + (ram->pages << PAGE_SHIFT);
+	unsigned long first, last;
+
+	start = max(start, ram->address);
+	end = min(end, ram_end);
+	if (start >= end)
+		return 0;
+	first = (start - ram->address) >> PAGE_SHIFT;
+	last = (end - 1 - ram->address) >> PAGE_SHIFT;
+	ferry_ram_mark(ram, first, last);
+	return last - first + 1;
+}
+
+static unsigned long foreign(struct ferry_vm *vm,
+			     const struct mmu_notifier_range *range)
+{
+	unsigned int i, nr = smp_load_acquire(&vm->nr_ram);
+	unsigned long pages = 0;
+
+	if (is_ours(vm) || ferry_fault(FERRY_FAULT_FOREIGN_BLIND))
+		return 0;
+	for (i = 0; i < nr; i++)
+		pages += mark_foreign(vm->ram[i], range->start, range->end);
+	return pages;
+}
+
+static int notifier_start(struct mmu_notifier *notifier,
+			  const struct mmu_notifier_range *range)
+{
+	struct ferry_vm *vm = container_of(notifier, struct ferry_vm, notifier);
+
+	atomic64_add(foreign(vm, range), &vm->foreign);
+	return 0;
+}
+
+static void notifier_end(struct mmu_notifier *notifier,
+			 const struct mmu_notifier_range *range)
+{
+	foreign(container_of(notifier, struct ferry_vm, notifier), range);
+}
+
+static void notifier_release(struct mmu_notifier *notifier,
+			     struct mm_struct *mm)
+{
+	ferry_vm_lose(container_of(notifier, struct ferry_vm, notifier),
+		      -ESRCH);
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.release = notifier_release,
+	.invalidate_range_start = notifier_start,
+	.invalidate_range_end = notifier_end,
+};
+
+/**
+ * ferry_vm_create() - Make a VM that is not attached yet
+ *
+ * Context: Process context. May sleep.
+ * Return: the VM or NULL.
+ */
+struct ferry_vm *ferry_vm_create(void)
+{
+	struct ferry_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+
+	if (!vm)
+		return NULL;
+	mutex_init(&vm->lock);
+	INIT_LIST_HEAD(&vm->node);
+	init_waitqueue_head(&vm->begin);
+	init_waitqueue_head(&vm->end);
+	return vm;
+}
+
+static int attached_add(struct ferry_vm *vm, struct mm_struct *mm)
+{
+	struct ferry_vm *other;
+	int err = 0;
+
+	mutex_lock(&attached_lock);
+	list_for_each_entry(other, &attached, node)
+		if (other->mm == mm)
+			err = -EBUSY;
+	if (!err) {
+		mmgrab(mm);
+		vm->mm = mm;
+		list_add(&vm->node, &attached);
+	}
+	mutex_unlock(&attached_lock);
+	return err;
+}
+
+static void attached_del(struct ferry_vm *vm)
+{
+	mutex_lock(&attached_lock);
+	list_del_init(&vm->node);
+	mmdrop(vm->mm);
+	vm->mm = NULL;
+	mutex_unlock(&attached_lock);
+}
+
+static int attach(struct ferry_vm *vm, struct mm_struct *mm,
+		  const struct ferry_attach *arg)
+{
+	int err;
+
+	vm->codec = arg->codec;
+	vm->hash = ferry_hash_key(arg->key);
+	if (IS_ERR(vm->hash))
+		return PTR_ERR(vm->hash);
+
+	err = attached_add(vm, mm);
+	if (err)
+		goto err_hash;
+
+	vm->notifier.ops = &notifier_ops;
+	err = mmu_notifier_register(&vm->notifier, mm);
+	if (err)
+		goto err_attached;
+
+	if (ferry_fault(FERRY_FAULT_ATTACH_NOMEM)) {
+		err = -ENOMEM;
+		goto err_notifier;
+	}
+	return 0;
+
+err_notifier:
+	mmu_notifier_unregister(&vm->notifier, mm);
+err_attached:
+	attached_del(vm);
+err_hash:
+	crypto_free_shash(vm->hash);
+	return err;
+}
+
+/**
+ * ferry_vm_attach() - FERRY_ATTACH
+ * @vm: the VM
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or what FERRY_ATTACH documents.
+ */
+int ferry_vm_attach(struct ferry_vm *vm, const struct ferry_attach *arg)
+{
+	struct mm_struct *mm;
+	int err;
+
+	if (arg->codec >= 64 ||
+	    !(ferry_codecs_available() & BIT_ULL(arg->codec)))
+		return -EOPNOTSUPP;
+
+	mm = ferry_attach_mm(arg->pid, arg->mem_fd);
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+
+	mutex_lock(&vm->lock);
+	err = vm->mm ? -EBUSY : attach(vm, mm, arg);
+	mutex_unlock(&vm->lock);
+	mmput(mm);
+	return err;
+}
+
+/* The list of blocks may grow: attached, and no pass has begun. */
+static int may_add(struct ferry_vm *vm)
+{
+	lockdep_assert_held(&vm->lock);
+
+	if (!vm->mm)
+		return -ENXIO;
+	if (vm->pass)
+		return -EBUSY;
+	return 0;
+}
+
+static bool ram_collides(const struct ferry_vm *vm, const struct ferry_ram *ram)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_ram; i++) {
+		const struct ferry_ram *other = vm->ram[i];
+
+		if (other->id == ram->id)
+			return true;
+		if (other->mapping == ram->mapping &&
+		    other->index < ram->index + ram->pages &&
+		    ram->index < other->index + other->pages)
+			return true;
+	}
+	return false;
+}
+
+static int check_mapping(struct ferry_vm *vm, const struct ferry_ram *ram)
+{
+	int err;
+
+	if (!mmget_not_zero(vm->mm))
+		return -ESRCH;
+	err = ferry_mapping_check(vm->mm, ram);
+	mmput(vm->mm);
+	return err;
+}
+
+static unsigned long count_chunks(const struct ferry_vm *vm)
+{
+	const struct ferry_ram *last;
+
+	if (!vm->nr_ram)
+		return 0;
+	last = vm->ram[vm->nr_ram - 1];
+	return last->first_chunk + ferry_ram_chunks(last);
+}
+
+static int add_ram(struct ferry_vm *vm, const struct ferry_add_ram *arg)
+{
+	struct ferry_ram *ram;
+	int err;
+
+	err = may_add(vm);
+	if (err)
+		return err;
+	if (vm->nr_ram == FERRY_MAX_RAM)
+		return -E2BIG;
+
+	ram = ferry_ram_create(arg);
+	if (IS_ERR(ram))
+		return PTR_ERR(ram);
+
+	err = ram_collides(vm, ram) ? -EEXIST : check_mapping(vm, ram);
+	if (!err && ferry_fault(FERRY_FAULT_RAM_NOMEM))
+		err = -ENOMEM;
+	if (err) {
+		ferry_ram_destroy(ram);
+		return err;
+	}
+
+	ram->first_chunk = count_chunks(vm);
+	vm->ram[vm->nr_ram] = ram;
+	/* The notifier may look at any time: the block before its count. */
+	smp_store_release(&vm->nr_ram, vm->nr_ram + 1);
+	return 0;
+}
+
+/**
+ * ferry_vm_add_ram() - FERRY_ADD_RAM
+ * @vm: the VM
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or what FERRY_ADD_RAM documents.
+ */
+int ferry_vm_add_ram(struct ferry_vm *vm, const struct ferry_add_ram *arg)
+{
+	int err;
+
+	if (arg->id >= FERRY_MAX_RAM)
+		return -E2BIG;
+
+	mutex_lock(&vm->lock);
+	err = add_ram(vm, arg);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int add_channel(struct ferry_vm *vm, u64 size)
+{
+	struct ferry_channel *channel;
+	int ret;
+
+	ret = may_add(vm);
+	if (ret)
+		return ret;
+	if (vm->nr_channels == FERRY_MAX_CHANNELS)
+		return -E2BIG;
+
+	channel = ferry_channel_create(vm, vm->nr_channels, size);
+	if (IS_ERR(channel))
+		return PTR_ERR(channel);
+
+	ret = ferry_channel_open_fd(channel);
+	if (ret < 0) {
+		ferry_channel_halt(channel);
+		ferry_channel_destroy(channel);
+		return ret;
+	}
+	vm->channel[vm->nr_channels] = channel;
+	/* The notifier may look at any time: the channel before its count. */
+	smp_store_release(&vm->nr_channels, vm->nr_channels + 1);
+	return ret;
+}
+
+/**
+ * ferry_vm_add_channel() - FERRY_ADD_CHANNEL
+ * @vm: the VM
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: a file descriptor or what FERRY_ADD_CHANNEL documents.
+ */
+int ferry_vm_add_channel(struct ferry_vm *vm,
+			 const struct ferry_add_channel *arg)
+{
+	int ret;
+
+	mutex_lock(&vm->lock);
+	ret = add_channel(vm, arg->size);
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+/**
+ * ferry_vm_check() - Are all blocks still mapped as they were?
+ * @vm: the VM
+ *
+ * If not, tracking is lost: a scan would call clean what it can no longer see.
+ *
+ * Context: Process context, under vm->lock. May sleep.
+ * Return: 0 or -ENODATA.
+ */
+int ferry_vm_check(struct ferry_vm *vm)
+{
+	unsigned int i;
+	int err = 0;
+
+	lockdep_assert_held(&vm->lock);
+
+	for (i = 0; i < vm->nr_ram && !err; i++)
+		err = check_mapping(vm, vm->ram[i]);
+	if (err)
+		ferry_vm_lose(vm, err);
+	return ferry_vm_lost(vm) ? -ENODATA : 0;
+}
+
+static int begin_pass(struct ferry_vm *vm, u32 flags)
+{
+	lockdep_assert_held(&vm->lock);
+
+	if (!vm->nr_ram || !vm->nr_channels)
+		return -ENXIO;
+	if (atomic_read(&vm->running))
+		return -EBUSY;
+	if (ferry_vm_check(vm))
+		return -ENODATA;
+
+	vm->pass_flags = flags;
+	atomic_set(&vm->running, vm->nr_channels);
+	smp_store_release(&vm->pass, vm->pass + 1);
+	wake_up_all(&vm->begin);
+	return 0;
+}
+
+/**
+ * ferry_vm_begin_pass() - FERRY_PASS
+ * @vm: the VM
+ * @arg: the command's argument; @arg->pass is set
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or what FERRY_PASS documents.
+ */
+int ferry_vm_begin_pass(struct ferry_vm *vm, struct ferry_pass *arg)
+{
+	int err;
+
+	mutex_lock(&vm->lock);
+	err = begin_pass(vm, arg->flags);
+	arg->pass = vm->pass;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+/**
+ * ferry_vm_channel_done() - A channel has finished its part of the pass
+ * @vm: the VM
+ *
+ * Context: Process context, a worker.
+ */
+void ferry_vm_channel_done(struct ferry_vm *vm)
+{
+	if (atomic_dec_and_test(&vm->running))
+		wake_up_interruptible(&vm->end);
+}
+
+/**
+ * ferry_vm_pass_ended() - Is there a pass behind us and none under way?
+ * @vm: the VM
+ *
+ * Context: Any.
+ */
+bool ferry_vm_pass_ended(struct ferry_vm *vm)
+{
+	return ferry_vm_pass(vm) && !atomic_read(&vm->running);
+}
+
+/**
+ * ferry_vm_destroy() - Let go of the VM, in the order that vm.h gives
+ * @vm: the VM; no command is running and none will come
+ *
+ * Context: Process context. May sleep.
+ */
+void ferry_vm_destroy(struct ferry_vm *vm)
+{
+	unsigned int i, nr = vm->nr_channels;
+
+	/*
+	 * Every worker first, then the notifier: it looks through the channels,
+	 * so none may be freed before it is gone.
+	 */
+	for (i = 0; i < nr; i++)
+		ferry_channel_halt(vm->channel[i]);
+	if (vm->mm)
+		mmu_notifier_unregister(&vm->notifier, vm->mm);
+
+	for (i = 0; i < nr; i++)
+		ferry_channel_destroy(vm->channel[i]);
+	for (i = 0; i < vm->nr_ram; i++)
+		ferry_ram_destroy(vm->ram[i]);
+	if (vm->mm) {
+		attached_del(vm);
+		crypto_free_shash(vm->hash);
+	}
+	mutex_destroy(&vm->lock);
+	kfree(vm);
+}
