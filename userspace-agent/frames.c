@@ -95,9 +95,9 @@ size_t frames_room(const struct frames *c)
 {
 	size_t room = FRAMES_OUT_SIZE - (c->out_end - c->out_begin);
 
-	if (room <= WIRE_FRAME_SIZE)
+	if (c->fd < 0 || room <= WIRE_FRAME_SIZE + FRAMES_OUT_RESERVE)
 		return 0;
-	room -= WIRE_FRAME_SIZE;
+	room -= WIRE_FRAME_SIZE + FRAMES_OUT_RESERVE;
 	return room < WIRE_MAX_PAYLOAD ? room : WIRE_MAX_PAYLOAD;
 }
 
@@ -106,6 +106,8 @@ int frames_queue(struct frames *c, enum wire_type type, const void *payload,
 {
 	uint8_t *p;
 
+	if (c->fd < 0)
+		return fail(why, "there is no connection to the other side");
 	if (FRAMES_OUT_SIZE - (c->out_end - c->out_begin) < WIRE_FRAME_SIZE + len ||
 	    len > WIRE_MAX_PAYLOAD)
 		return fail(why, "the other side does not take our messages");

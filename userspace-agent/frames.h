@@ -23,8 +23,11 @@
 #include "wire.h"
 
 /* Bytes that may wait to be sent; frames_queue() refuses more. */
-#define FRAMES_OUT_SIZE	(4 * (WIRE_FRAME_SIZE + WIRE_MAX_PAYLOAD))
-#define FRAMES_IN_SIZE	(2 * (WIRE_FRAME_SIZE + WIRE_MAX_PAYLOAD))
+#define FRAMES_OUT_SIZE		(4 * (WIRE_FRAME_SIZE + WIRE_MAX_PAYLOAD))
+/* Of these, bytes that bulk data leaves to short frames. */
+#define FRAMES_OUT_RESERVE	(16u << 10)
+/* Bytes that are read ahead. */
+#define FRAMES_IN_SIZE		(2 * (WIRE_FRAME_SIZE + WIRE_MAX_PAYLOAD))
 
 /**
  * struct frames - a control connection
@@ -76,10 +79,13 @@ int frames_fill(struct frames *c, struct failure *why);
 int frames_next(struct frames *c, struct wire_frame *frame,
 		const uint8_t **payload, struct failure *why);
 
-/* Bytes of payload that frames_queue() would take now. */
+/*
+ * Bytes of payload that bulk data may queue now, in one frame. Some room is kept
+ * back for short frames, so that the tunnel never blocks the protocol.
+ */
 size_t frames_room(const struct frames *c);
 
-/* Queues one frame. Returns 0, or -1 if it does not fit (see frames_room()). */
+/* Queues one frame. Returns 0, or -1 if it does not fit. */
 int frames_queue(struct frames *c, enum wire_type type, const void *payload,
 		 size_t len, struct failure *why);
 

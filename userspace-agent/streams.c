@@ -75,15 +75,9 @@ static enum streams_state pump(struct stream *s, struct failure *why)
 		used -= (size_t)n;
 		memmove(s->buffer, s->buffer + n, used);
 	}
-	if (n < 0)
-		return STREAMS_FAILED;
-
-	if (used) {
-		fail(why, "stream %u: the other side closed it in the middle of a "
-		     "record", s->number);
-		return STREAMS_FAILED;
-	}
-	fail(why, "stream %u: the other side closed it", s->number);
+	if (!n)
+		fail(why, "stream %u: the other side closed it%s", s->number,
+		     used ? " in the middle of a record" : "");
 	return STREAMS_CLOSED;
 }
 

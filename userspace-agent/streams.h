@@ -21,8 +21,8 @@ struct streams;
 /* What has become of the streams as a whole; the worst of them counts. */
 enum streams_state {
 	STREAMS_FLOW,	/* all are in order, or not connected yet */
-	STREAMS_CLOSED,	/* the other side closed one between two records */
-	STREAMS_FAILED,	/* one has failed */
+	STREAMS_CLOSED,	/* one came to an end, or its connection broke */
+	STREAMS_FAILED,	/* one brought something that could not be applied */
 };
 
 /**

@@ -56,7 +56,10 @@ int tunnel_open(struct tunnel *t, int *qemu, struct failure *why);
 /* Closes our end. QEMU sees that its stream has broken off. */
 void tunnel_close(struct tunnel *t);
 
-/* What to poll @t->fd for, given the room in @c. */
+/*
+ * What to poll @t->fd for, given the room in @c. With 0 it must not be polled at
+ * all: it may have been hung up, which would end every poll at once.
+ */
 short tunnel_events(const struct tunnel *t, const struct frames *c);
 
 /* Does something still wait for QEMU, so that no further frame may be taken? */

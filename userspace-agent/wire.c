@@ -245,6 +245,15 @@ int wire_get_digests(struct wire_digests *d, const uint8_t *in, size_t len,
 	return 0;
 }
 
+void wire_get_text(char out[WIRE_TEXT_SIZE], const uint8_t *in, size_t len)
+{
+	if (len > WIRE_TEXT_SIZE - 1)
+		len = WIRE_TEXT_SIZE - 1;
+	for (size_t i = 0; i < len; i++)
+		out[i] = in[i] < ' ' || in[i] == 0x7f ? '?' : (char)in[i];
+	out[len] = '\0';
+}
+
 /* What is wrong with a record of pages, judged by its header alone. */
 static const char *pages_fault(const struct wire_record *r)
 {

@@ -186,6 +186,12 @@ size_t wire_put_commit(uint8_t out[WIRE_COMMIT_SIZE], uint32_t flags);
 int wire_get_commit(uint32_t *flags, const uint8_t *in, size_t len,
 		    const char **why);
 
+/*
+ * The text of an ABORT as one printable, NUL-terminated line: it goes into our
+ * operator's terminal, and came from the network.
+ */
+void wire_get_text(char out[WIRE_TEXT_SIZE], const uint8_t *in, size_t len);
+
 /* A record's header in host byte order. */
 struct wire_record {
 	unsigned int type;

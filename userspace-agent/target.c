@@ -1,0 +1,766 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The receiving side of a migration, as a state machine.
+ *
+ * Theory of operation
+ *
+ *	WAITING		A QEMU waits, we listen. Strangers come and go.
+ *	   | HELLO	RAM paired and emptied, QEMU reads from the tunnel, READY
+ *	RECEIVING	Streams fill RAM; each pass is answered with digests;
+ *	   |		device state goes through the tunnel, both ways
+ *	   | COMMIT	The VM is ours. Written down, durably.
+ *	COMMITTED	QEMU has loaded its device state, or is about to: then it
+ *	   |		runs, the source is told, and that is written down
+ *	ENDED
+ *
+ * Before COMMIT the source is authoritative: whatever goes wrong, here or there, the
+ * target's QEMU is ended, RAM is emptied and no record is left. It does not matter
+ * how far it was; a device state that is fully loaded is no claim.
+ *
+ * After COMMIT the source will never run the VM again. So nothing that happens to
+ * the connection matters any more, and an error does not end anything: the VM is
+ * run here, or the operator is told that it is in doubt.
+ *
+ * One thread runs the machine, with one poll loop. Streams, and the reading anew of
+ * RAM, have threads of their own that wake it through an eventfd. Inputs are handled
+ * in the order of enum input: what the source said on the control connection
+ * comes first, since it explains what then happens to the streams.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "acceptor.h"
+#include "apply.h"
+#include "clock.h"
+#include "frames.h"
+#include "incoming.h"
+#include "journal.h"
+#include "room.h"
+#include "streams.h"
+#include "target.h"
+#include "tunnel.h"
+#include "verify.h"
+
+#define HELLO_TIMEOUT	5000	/* ms from a control connection to its HELLO */
+#define GRACE		1000	/* ms for the source to say why it closed a stream */
+#define TICK		250	/* ms between looks at the clock during a migration */
+#define GOODBYE		2000	/* ms for the last frame to go out */
+
+enum stage {
+	WAITING,
+	RECEIVING,
+	COMMITTED,
+	ENDED,
+};
+
+enum input {
+	IN_SIGNAL,
+	IN_CONTROL,
+	IN_QMP,
+	IN_WAKE,
+	IN_TUNNEL,
+	IN_ACCEPTOR,
+	IN_COUNT,
+};
+
+/**
+ * struct target - all that one `kvmferry receive` knows
+ * @options:	what was asked
+ * @stage:	how far it is
+ * @begun:	a source said HELLO: our QEMU is of no use for anything else
+ * @signals:	a signalfd, for a request to stop
+ * @wake:	an eventfd, for the threads
+ * @why:	why it failed
+ * @in:		our QEMU
+ * @acceptor:	where connections come in
+ * @control:	the control connection, its fd -1 without one
+ * @peer:	address of the source
+ * @id:		of the migration
+ * @hello_by:	when HELLO must be here, clock_ms()
+ * @hello:	what the source said
+ * @journal:	the owner record
+ * @recorded:	there is a record
+ * @ram:	the RAM blocks in the source's order
+ * @apply:	turns records into RAM
+ * @streams:	bring records
+ * @final:	the final pass has been applied
+ * @tunnel:	carries device state
+ * @verify:	RAM is being read anew
+ * @alive:	when the source last showed a sign of life, clock_ms()
+ * @bytes:	bytes on the streams then
+ * @closed_by:	when a stream that was closed becomes an error; 0: none was
+ * @commit_by:	when QEMU must have loaded its device state, after COMMIT
+ * @final_at:	when the final pass had been applied, clock_us()
+ */
+struct target {
+	const struct target_options *options;
+	enum stage stage;
+	bool begun;
+	int signals;
+	int wake;
+	struct failure why;
+
+	struct incoming in;
+	struct acceptor acceptor;
+	struct frames control;
+	char peer[TRANSPORT_NAME_SIZE];
+	uint8_t id[WIRE_ID_SIZE];
+	int64_t hello_by;
+	struct wire_hello hello;
+	struct journal journal;
+	bool recorded;
+
+	struct apply_ram ram[FERRY_MAX_RAM];
+	struct apply *apply;
+	struct streams *streams;
+	bool final;
+	struct tunnel tunnel;
+	struct verify *verify;
+
+	int64_t alive;
+	uint64_t bytes;
+	int64_t closed_by;
+	int64_t commit_by;
+	int64_t final_at;
+};
+
+/* One line of JSON for programs that follow us; takes the reference. */
+static void report(const struct target *t, json_t *event)
+{
+	if (t->options->json) {
+		json_dumpf(event, stdout, JSON_COMPACT);
+		putchar('\n');
+		fflush(stdout);
+	}
+	json_decref(event);
+}
+
+static int64_t timeout_ms(const struct target *t)
+{
+	return (int64_t)t->options->timeout_s * 1000;
+}
+
+/* ------------------------------------------------------------------------
+ * Taking over
+ * ------------------------------------------------------------------------ */
+
+/* What the other side may still send does not matter any more. */
+static void leave_streams(struct target *t)
+{
+	verify_destroy(t->verify);
+	streams_destroy(t->streams);
+	apply_destroy(t->apply);
+	t->verify = NULL;
+	t->streams = NULL;
+	t->apply = NULL;
+}
+
+/* A record that cannot be written is bad; a VM that nobody runs is worse. */
+static void record(struct target *t, enum journal_state state)
+{
+	struct failure why = { 0 };
+
+	if (journal_write(&t->journal, state, &why))
+		log_error("the VM is owned here, but that could not be written down: "
+			  "%s; keep in mind that the source must not run it", why.text);
+}
+
+/* The VM is ours and its state is here: run it. */
+static void take_over(struct target *t)
+{
+	bool run = t->hello.flags & WIRE_HELLO_RUNNING;
+	struct failure why = { 0 };
+
+	t->stage = ENDED;
+	if (run && incoming_run(&t->in, t->options->timeout_s, &t->why))
+		return;
+	log_info("the VM %s here now, %" PRId64 " ms after its last page",
+		 run ? "runs" : "is, paused,", (clock_us() - t->final_at) / 1000);
+
+	if (t->control.fd < 0 ||
+	    frames_send(&t->control, WIRE_RUNNING, NULL, 0, GOODBYE, &why))
+		log_warn("the source could not be told that the VM is here: %s",
+			 why.text[0] ? why.text : "the connection broke");
+	record(t, JOURNAL_RUNNING);
+	journal_forget(t->options->state_dir, &t->journal);
+}
+
+static int on_commit(struct target *t)
+{
+	if (!t->final)
+		return fail(&t->why, "the source commits before the final pass has ended");
+
+	t->stage = COMMITTED;
+	t->commit_by = clock_ms() + timeout_ms(t);
+	record(t, JOURNAL_OWNS);
+	acceptor_close(&t->acceptor);
+	leave_streams(t);
+	return incoming_query(&t->in, &t->why);
+}
+
+/* ------------------------------------------------------------------------
+ * Receiving
+ * ------------------------------------------------------------------------ */
+
+/* Everything that can refuse a migration without having changed anything. */
+static int examine(struct target *t)
+{
+	if (t->hello.codecs & ~(uint64_t)APPLY_CODECS)
+		return fail(&t->why, "the source compresses with something that this "
+			    "agent does not know; install the same release on both "
+			    "hosts");
+	if (incoming_pair(&t->in, &t->hello, t->ram, &t->why) ||
+	    room_check(&t->in.rams, &t->why) ||
+	    journal_admits(t->options->state_dir, JOURNAL_TARGET, t->in.vm,
+			   t->in.rams.pid, &t->why))
+		return -1;
+	return 0;
+}
+
+static int record_incoming(struct target *t)
+{
+	if (journal_init(&t->journal, t->options->state_dir, JOURNAL_TARGET, t->in.vm,
+			 t->id, t->peer, t->in.rams.pid, &t->why))
+		return -1;
+	t->recorded = true;
+	return journal_write(&t->journal, JOURNAL_INCOMING, &t->why);
+}
+
+static int start_qemu(struct target *t)
+{
+	int qemu, error;
+
+	if (tunnel_open(&t->tunnel, &qemu, &t->why))
+		return -1;
+	error = incoming_start(&t->in, qemu, &t->why);
+	close(qemu);
+	return error;
+}
+
+static int start_streams(struct target *t)
+{
+	t->apply = apply_create(t->ram, t->hello.rams, t->hello.streams, t->hello.key,
+				t->wake, &t->why);
+	if (!t->apply || apply_punch(t->apply, &t->why))
+		return -1;
+	t->streams = streams_create(t->apply, t->hello.streams, t->wake);
+	return t->streams ? 0 : fail(&t->why, "not enough memory to receive RAM");
+}
+
+static int on_hello(struct target *t, const uint8_t *payload, size_t len)
+{
+	const char *fault;
+
+	if (wire_get_hello(&t->hello, payload, len, &fault))
+		return fail(&t->why, "the source's HELLO is wrong: %s", fault);
+	t->begun = true;
+	if (examine(t) || record_incoming(t) || start_streams(t) || start_qemu(t))
+		return -1;
+
+	t->stage = RECEIVING;
+	log_info("receiving VM %s from %s: %" PRIu64 " MiB in %u RAM blocks over %u "
+		 "streams", t->in.vm, t->peer, t->in.rams.total >> 20, t->hello.rams,
+		 t->hello.streams);
+	report(t, json_pack("{s:s, s:s, s:s, s:I}", "event", "receiving", "vm", t->in.vm,
+			    "source", t->peer, "ram_bytes",
+			    (json_int_t)t->in.rams.total));
+	return frames_queue(&t->control, WIRE_READY, NULL, 0, &t->why);
+}
+
+static int on_verify(struct target *t)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int threads = t->hello.streams;
+
+	if (t->verify || !t->final)
+		return fail(&t->why, "the source wants RAM verified at the wrong time");
+	if (cpus > 0 && threads > (unsigned int)cpus)
+		threads = (unsigned int)cpus;
+	t->verify = verify_start(t->ram, t->hello.rams, threads, t->hello.key, t->wake,
+				 &t->why);
+	return t->verify ? 0 : -1;
+}
+
+static int on_abort(struct target *t, const uint8_t *payload, size_t len)
+{
+	char text[WIRE_TEXT_SIZE];
+
+	wire_get_text(text, payload, len);
+	return fail(&t->why, "the source gave up: %s", text);
+}
+
+/* One frame of the source, in WAITING or RECEIVING. */
+static int on_frame(struct target *t, const struct wire_frame *frame,
+		    const uint8_t *payload)
+{
+	bool hello = frame->type == WIRE_HELLO;
+
+	if (frame->type == WIRE_ABORT)
+		return on_abort(t, payload, frame->length);
+	if (hello != (t->stage == WAITING))
+		return fail(&t->why, "the source broke the protocol: frame %d is out of "
+			    "place", frame->type);
+
+	switch (frame->type) {
+	case WIRE_HELLO:
+		return on_hello(t, payload, frame->length);
+	case WIRE_DEVICE:
+		return tunnel_deliver(&t->tunnel, payload, frame->length, &t->why);
+	case WIRE_DEVICE_EOF:
+		return tunnel_deliver_eof(&t->tunnel, &t->why);
+	case WIRE_VERIFY:
+		return on_verify(t);
+	case WIRE_COMMIT:
+		return on_commit(t);
+	default:
+		return fail(&t->why, "the source broke the protocol: frame %d is the "
+			    "target's", frame->type);
+	}
+}
+
+/* Takes frames until there are no more, or what they bring cannot be taken. */
+static int take_frames(struct target *t)
+{
+	struct wire_frame frame;
+	const uint8_t *payload;
+	int n = 0;
+
+	while (t->stage < COMMITTED && !tunnel_is_full(&t->tunnel)) {
+		n = frames_next(&t->control, &frame, &payload, &t->why);
+		if (n <= 0)
+			break;
+		if (on_frame(t, &frame, payload))
+			return -1;
+	}
+	return n < 0 ? -1 : 0;
+}
+
+static int send_digests(struct target *t, enum wire_type type,
+			const struct wire_digests *digests)
+{
+	uint8_t payload[WIRE_DIGESTS_MAX];
+	size_t len = wire_put_digests(payload, digests);
+
+	return frames_queue(&t->control, type, payload, len, &t->why);
+}
+
+static int finish_passes(struct target *t)
+{
+	struct wire_digests digests;
+
+	while (apply_take_pass(t->apply, &digests, &t->final)) {
+		if (t->final)
+			t->final_at = clock_us();
+		log_debug("pass %" PRIu64 " is applied%s", digests.pass,
+			  t->final ? ", the final one" : "");
+		report(t, json_pack("{s:s, s:I, s:b, s:I, s:I}", "event", "pass",
+				    "pass", (json_int_t)digests.pass,
+				    "final", t->final,
+				    "bytes", (json_int_t)streams_bytes(t->streams),
+				    "pages", (json_int_t)apply_pages(t->apply)));
+		if (send_digests(t, WIRE_PASS_DONE, &digests))
+			return -1;
+	}
+	return 0;
+}
+
+static int finish_verify(struct target *t)
+{
+	struct wire_digests digests;
+	int done;
+
+	if (!t->verify)
+		return 0;
+	done = verify_result(t->verify, &digests, &t->why);
+	if (done <= 0)
+		return done;
+	verify_destroy(t->verify);
+	t->verify = NULL;
+	return send_digests(t, WIRE_VERIFIED, &digests);
+}
+
+/* A stream that ends early is an error, once the source had time to say why. */
+static int check_streams(struct target *t)
+{
+	struct failure why = { 0 };
+
+	switch (streams_state(t->streams, &why)) {
+	case STREAMS_FLOW:
+		return 0;
+	case STREAMS_CLOSED:
+		if (t->final)
+			return 0;
+		if (!t->closed_by)
+			t->closed_by = clock_ms() + GRACE;
+		if (clock_left(t->closed_by))
+			return 0;
+		break;
+	case STREAMS_FAILED:
+		break;
+	}
+	return fail(&t->why, "%s", why.text);
+}
+
+static int on_wake(struct target *t)
+{
+	uint64_t count;
+
+	if (read(t->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return fail(&t->why, "cannot read an eventfd: %s", strerror(errno));
+	if (t->stage != RECEIVING)
+		return 0;
+	return finish_passes(t) || finish_verify(t) || check_streams(t) ? -1 : 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Connections
+ * ------------------------------------------------------------------------ */
+
+/* Whoever is not welcome is told why, if that costs nothing. */
+static void turn_away(const struct arrival *arrival, const char *because)
+{
+	uint8_t frame[WIRE_FRAME_SIZE + WIRE_TEXT_SIZE];
+	size_t len = strlen(because);
+
+	log_info("refused a connection from %s: %s", arrival->peer, because);
+	wire_put_frame(frame, WIRE_ABORT, (uint32_t)len);
+	memcpy(frame + WIRE_FRAME_SIZE, because, len);
+	send(arrival->fd, frame, WIRE_FRAME_SIZE + len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(arrival->fd);
+}
+
+static void welcome_control(struct target *t, const struct arrival *arrival)
+{
+	struct failure why = { 0 };
+
+	if (t->control.fd >= 0) {
+		turn_away(arrival, "this target is busy with another migration");
+		return;
+	}
+	if (frames_open(&t->control, arrival->fd, &why)) {
+		log_warn("cannot serve %s: %s", arrival->peer, why.text);
+		return;
+	}
+	memcpy(t->peer, arrival->peer, sizeof(t->peer));
+	memcpy(t->id, arrival->preamble.id, sizeof(t->id));
+	t->hello_by = clock_ms() + HELLO_TIMEOUT;
+}
+
+static int welcome_stream(struct target *t, const struct arrival *arrival)
+{
+	if (t->stage != RECEIVING ||
+	    memcmp(t->id, arrival->preamble.id, sizeof(t->id))) {
+		turn_away(arrival, "it is a stream of a migration that is not known here");
+		return 0;
+	}
+	return streams_add(t->streams, arrival->preamble.channel, arrival->fd, &t->why);
+}
+
+static int on_arrivals(struct target *t)
+{
+	struct arrival arrival;
+
+	while (acceptor_next(&t->acceptor, &arrival)) {
+		if (arrival.preamble.kind == WIRE_CONTROL)
+			welcome_control(t, &arrival);
+		else if (welcome_stream(t, &arrival))
+			return -1;
+	}
+	return 0;
+}
+
+/* A connection that has not said a good HELLO is not worth more than a line. */
+static void drop_control(struct target *t)
+{
+	log_info("dropped a connection from %s: %s", t->peer, t->why.text);
+	if (!frames_queue(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
+			  NULL))
+		frames_flush(&t->control, NULL);
+	frames_close(&t->control);
+	t->why = (struct failure){ 0 };
+}
+
+static int on_control(struct target *t)
+{
+	int n;
+
+	if (t->stage >= COMMITTED) {
+		/* Only polled for output, so this is its end. */
+		if (frames_flush(&t->control, NULL) < 0)
+			frames_close(&t->control);
+		return 0;
+	}
+	n = frames_fill(&t->control, &t->why);
+	if (n > 0) {
+		t->alive = clock_ms();
+		n = take_frames(t);
+	}
+	if (n >= 0)
+		return 0;
+	if (t->begun)
+		return -1;
+	drop_control(t);
+	return 0;
+}
+
+/*
+ * When sending fails the connection is lost, but not what the source said before
+ * it was: COMMIT may be among it. So the failure is left to be found by reading.
+ */
+static void flush_control(struct target *t)
+{
+	struct failure why = { 0 };
+
+	if (t->control.fd >= 0 && frames_flush(&t->control, &why) < 0)
+		log_debug("%s", why.text);
+}
+
+/* ------------------------------------------------------------------------
+ * The loop
+ * ------------------------------------------------------------------------ */
+
+static int on_signal(struct target *t)
+{
+	struct signalfd_siginfo info;
+
+	if (read(t->signals, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (t->stage >= COMMITTED) {
+		log_warn("too late to stop: the VM belongs to this host");
+		return 0;
+	}
+	return fail(&t->why, "stopped by signal %" PRIu32, info.ssi_signo);
+}
+
+static int on_tunnel(struct target *t)
+{
+	if (t->stage >= COMMITTED) {
+		if (tunnel_move(&t->tunnel, &t->control, NULL))
+			tunnel_close(&t->tunnel);
+		return 0;
+	}
+	/* QEMU may have made room for what the source sent meanwhile. */
+	return tunnel_move(&t->tunnel, &t->control, &t->why) || take_frames(t) ? -1 : 0;
+}
+
+static int on_input(struct target *t, enum input input)
+{
+	switch (input) {
+	case IN_SIGNAL:
+		return on_signal(t);
+	case IN_CONTROL:
+		return on_control(t);
+	case IN_QMP:
+		return incoming_pump(&t->in, &t->why);
+	case IN_WAKE:
+		return on_wake(t);
+	case IN_TUNNEL:
+		return on_tunnel(t);
+	case IN_ACCEPTOR:
+		return on_arrivals(t);
+	case IN_COUNT:
+		break;
+	}
+	return 0;
+}
+
+/* Has the source, or our QEMU, been silent for too long? */
+static int check_silence(struct target *t)
+{
+	uint64_t bytes = streams_bytes(t->streams);
+
+	if (bytes != t->bytes || t->verify)
+		t->alive = clock_ms();
+	t->bytes = bytes;
+	if (clock_left(t->alive + timeout_ms(t)))
+		return 0;
+	if (tunnel_is_full(&t->tunnel))
+		return fail(&t->why, "the target's QEMU has not taken any device state "
+			    "for %u s", t->options->timeout_s);
+	return fail(&t->why, "no sign of life from the source for %u s",
+		    t->options->timeout_s);
+}
+
+/* What time alone can bring. */
+static int on_time(struct target *t)
+{
+	if (!acceptor_timeout(&t->acceptor) && on_arrivals(t))
+		return -1;
+	switch (t->stage) {
+	case WAITING:
+		if (t->control.fd < 0 || clock_left(t->hello_by))
+			return 0;
+		fail(&t->why, "it did not say what it wants to migrate");
+		drop_control(t);
+		return 0;
+	case RECEIVING:
+		return check_streams(t) || check_silence(t) ? -1 : 0;
+	case COMMITTED:
+		if (t->in.status == INCOMING_COMPLETED) {
+			take_over(t);
+			return 0;
+		}
+		if (!clock_left(t->commit_by))
+			return fail(&t->why, "the target's QEMU did not finish loading "
+				    "the device state within %u s",
+				    t->options->timeout_s);
+		return incoming_query(&t->in, &t->why);
+	case ENDED:
+		break;
+	}
+	return 0;
+}
+
+/* What to wait for, and how long: ms. A descriptor of -1 is ignored by poll(). */
+static int fill_poll(struct target *t, struct pollfd p[IN_COUNT])
+{
+	bool busy = t->stage != WAITING || t->control.fd >= 0;
+	bool deaf = t->stage >= COMMITTED || tunnel_is_full(&t->tunnel);
+	short tunnel = t->tunnel.fd >= 0 ? tunnel_events(&t->tunnel, &t->control) : 0;
+	short control = t->control.fd >= 0 ? frames_events(&t->control) : 0;
+
+	if (deaf)
+		control &= ~POLLIN;
+	p[IN_SIGNAL] = (struct pollfd){ t->signals, POLLIN, 0 };
+	p[IN_CONTROL] = (struct pollfd){ control ? t->control.fd : -1, control, 0 };
+	p[IN_QMP] = (struct pollfd){ qmp_fd(t->in.qmp), POLLIN, 0 };
+	p[IN_WAKE] = (struct pollfd){ t->wake, POLLIN, 0 };
+	p[IN_TUNNEL] = (struct pollfd){ tunnel ? t->tunnel.fd : -1, tunnel, 0 };
+	p[IN_ACCEPTOR] = (struct pollfd){ t->acceptor.fd, POLLIN, 0 };
+	if (qmp_sending(t->in.qmp))
+		p[IN_QMP].events |= POLLOUT;
+	return busy ? TICK : acceptor_timeout(&t->acceptor);
+}
+
+static int step(struct target *t)
+{
+	struct pollfd p[IN_COUNT];
+	int timeout = fill_poll(t, p);
+
+	if (poll(p, IN_COUNT, timeout) < 0)
+		return errno == EINTR ? 0 :
+			fail(&t->why, "cannot poll: %s", strerror(errno));
+	for (int i = 0; i < IN_COUNT; i++)
+		if (p[i].revents && on_input(t, (enum input)i))
+			return -1;
+	if (on_time(t))
+		return -1;
+	flush_control(t);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Beginning and end
+ * ------------------------------------------------------------------------ */
+
+static int prepare(struct target *t)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	t->signals = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
+	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->signals < 0 || t->wake < 0)
+		return fail(&t->why, "cannot set up: %s", strerror(errno));
+
+	if (incoming_open(&t->in, t->options->qmp, &t->why) ||
+	    acceptor_open(&t->acceptor, t->options->listen, t->options->insecure,
+			  &t->why))
+		return -1;
+	log_info("waiting for a source at %s", t->acceptor.name);
+	report(t, json_pack("{s:s, s:s}", "event", "listening", "address",
+			    t->acceptor.name));
+	return 0;
+}
+
+/* Failed before COMMIT: say so, and leave nothing behind. */
+static void give_up(struct target *t)
+{
+	struct failure why = { 0 };
+
+	log_error("%s", t->why.text);
+	if (t->control.fd >= 0)
+		frames_send(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
+			    GOODBYE, &why);
+	frames_close(&t->control);
+	tunnel_close(&t->tunnel);
+	streams_destroy(t->streams);
+	t->streams = NULL;
+
+	if (t->begun && !t->options->keep_target) {
+		incoming_quit(&t->in);
+		if (t->apply)
+			apply_punch(t->apply, &why);
+	}
+	if (t->recorded && journal_remove(&t->journal, &why))
+		log_warn("%s", why.text);
+}
+
+static enum target_exit conclude(struct target *t)
+{
+	if (!t->why.text[0]) {
+		report(t, json_pack("{s:s, s:b}", "event", "done", "running",
+				    !!(t->hello.flags & WIRE_HELLO_RUNNING)));
+		return TARGET_RUNS;
+	}
+	if (t->stage >= COMMITTED) {
+		log_error("the VM belongs to this host but could not be run: %s; the "
+			  "source will not run it; remedy that and say \"cont\" to QEMU "
+			  "here", t->why.text);
+		report(t, json_pack("{s:s, s:s}", "event", "doubt", "reason",
+				    t->why.text));
+		return TARGET_IN_DOUBT;
+	}
+	give_up(t);
+	report(t, json_pack("{s:s, s:s}", "event", "failed", "reason", t->why.text));
+	return TARGET_FAILED;
+}
+
+static void dispose(struct target *t)
+{
+	leave_streams(t);
+	frames_close(&t->control);
+	tunnel_close(&t->tunnel);
+	acceptor_close(&t->acceptor);
+	incoming_close(&t->in);
+	if (t->wake >= 0)
+		close(t->wake);
+	if (t->signals >= 0)
+		close(t->signals);
+	free(t);
+}
+
+int target_run(const struct target_options *options)
+{
+	struct target *t = calloc(1, sizeof(*t));
+	enum target_exit result;
+
+	if (!t)
+		die(EXIT_FAILED, "not enough memory");
+	t->options = options;
+	t->signals = -1;
+	t->wake = -1;
+	t->control.fd = -1;
+	t->tunnel.fd = -1;
+	t->acceptor.fd = -1;
+	t->acceptor.listener = -1;
+
+	if (!prepare(t))
+		while (t->stage != ENDED && !step(t))
+			;
+	result = conclude(t);
+	dispose(t);
+	return result;
+}
