@@ -208,13 +208,14 @@ int acceptor_timeout(const struct acceptor *a)
 
 void acceptor_close(struct acceptor *a)
 {
+	if (a->listener < 0)
+		return;
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++) {
 		if (a->half[i].fd >= 0)
 			close(a->half[i].fd);
 		a->half[i].fd = -1;
 	}
-	if (a->listener >= 0)
-		close(a->listener);
+	close(a->listener);
 	if (a->fd >= 0)
 		close(a->fd);
 	a->listener = -1;
