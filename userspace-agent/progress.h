@@ -14,7 +14,8 @@
  *	done		status ("moved"), passes, pages_sent, pages_zero, bytes_raw,
  *			bytes_wire, ratio, blackout_ms, total_ms, downtime
  *			(an object of milliseconds), device_bytes, qemu, kernel
- *	failed		status ("runs-on" or "in-doubt"), stage, reason
+ *	failed		status, stage, reason; the status is "runs-on" (here, as before),
+ *			"paused-here" (QEMU did not continue it) or "in-doubt"
  */
 #ifndef KVMFERRY_PROGRESS_H
 #define KVMFERRY_PROGRESS_H

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The command line.
+ *
+ * Each subcommand has its options in one table, from which getopt_long(3) reads
+ * them. The help texts stand next to the tables; kvmferry(8) and the completion
+ * say the same.
+ */
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "cli.h"
+#include "source.h"
+#include "target.h"
+
+#define COMMON_HELP \
+"  --state-dir DIR     where owner records are kept (" JOURNAL_DIR ")\n" \
+"  --json              one JSON object per line on standard output\n" \
+"  --verbose           say more\n" \
+"  --help              this text\n"
+
+static const char send_help[] =
+"Usage: kvmferry send --qmp SOCK --to HOST:PORT [OPTION]...\n"
+"\n"
+"Moves the VM of the QEMU at SOCK to the host where `kvmferry receive` waits.\n"
+"\n"
+"  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
+"  --to HOST:PORT      the target's agent\n"
+"  --channels N        data streams, 1 to 16 (2)\n"
+"  --ring MIB          size of each stream's ring, 1, 2, 4 ... 64 (16)\n"
+"  --codec NAME        lz4 or none (lz4)\n"
+"  --downtime MS       switch over once the blackout is expected to be so short (300)\n"
+"  --max-passes N      switch over after N passes at the latest (30)\n"
+"  --timeout S         give up when a step takes longer (30)\n"
+"  --verify full       before the commit, read all RAM on both sides and compare\n"
+"  --insecure          send RAM in clear text beyond the loopback interface\n"
+"  --keep-source       leave the source's QEMU there afterwards, paused\n"
+COMMON_HELP
+"\n"
+"Exit status: 0 moved; 1 not moved, the VM stays here as it was; 2 usage;\n"
+"3 nobody runs the VM for certain, and the message says how to decide.\n";
+
+static const char receive_help[] =
+"Usage: kvmferry receive --qmp SOCK --listen HOST:PORT [OPTION]...\n"
+"\n"
+"Waits for one VM and runs it in the QEMU at SOCK, which was started with the\n"
+"source's command line plus -incoming defer -S.\n"
+"\n"
+"  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
+"  --listen HOST:PORT  where to wait for the source's agent\n"
+"  --timeout S         give up when the source or a step takes longer (30)\n"
+"  --insecure          accept RAM in clear text beyond the loopback interface\n"
+"  --keep-target       leave QEMU there after a failure\n"
+COMMON_HELP
+"\n"
+"Exit status: 0 the VM runs here; 1 it does not, and nothing was lost; 2 usage;\n"
+"3 the VM belongs here but could not be run, and the message says what to do.\n";
+
+static const char check_help[] =
+"Usage: kvmferry check --qmp SOCK [OPTION]...\n"
+"\n"
+"Looks whether the VM of the QEMU at SOCK can be moved, without touching it.\n"
+"\n"
+"  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
+"  --target            look at a QEMU that waits for a VM, with the target's eyes\n"
+COMMON_HELP
+"\n"
+"Exit status: 0 it can; 1 it cannot; 2 usage.\n";
+
+static const char main_help[] =
+"Usage: kvmferry COMMAND [OPTION]...\n"
+"\n"
+"Moves running KVM guests between hosts, with an unmodified QEMU.\n"
+"\n"
+"  send       move a VM away from this host\n"
+"  receive    wait for a VM and run it on this host\n"
+"  check      look whether a VM can be moved\n"
+"  help       this text, or that of a COMMAND\n"
+"  version    which kvmferry this is\n"
+"\n"
+"kvmferry COMMAND --help tells more; so does kvmferry(8).\n";
+
+/* ------------------------------------------------------------------------
+ * Options
+ * ------------------------------------------------------------------------ */
+
+enum option_key {
+	OPT_QMP = 256, OPT_TO, OPT_LISTEN, OPT_CHANNELS, OPT_RING, OPT_CODEC,
+	OPT_DOWNTIME, OPT_MAX_PASSES, OPT_TIMEOUT, OPT_VERIFY, OPT_INSECURE,
+	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_STATE_DIR, OPT_JSON,
+	OPT_VERBOSE, OPT_HELP,
+};
+
+#define COMMON_OPTIONS						\
+	{ "qmp", required_argument, NULL, OPT_QMP },		\
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },\
+	{ "json", no_argument, NULL, OPT_JSON },		\
+	{ "verbose", no_argument, NULL, OPT_VERBOSE },		\
+	{ "help", no_argument, NULL, OPT_HELP },		\
+	{ NULL, 0, NULL, 0 }
+
+static const struct option send_options[] = {
+	{ "to", required_argument, NULL, OPT_TO },
+	{ "channels", required_argument, NULL, OPT_CHANNELS },
+	{ "ring", required_argument, NULL, OPT_RING },
+	{ "codec", required_argument, NULL, OPT_CODEC },
+	{ "downtime", required_argument, NULL, OPT_DOWNTIME },
+	{ "max-passes", required_argument, NULL, OPT_MAX_PASSES },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "verify", required_argument, NULL, OPT_VERIFY },
+	{ "insecure", no_argument, NULL, OPT_INSECURE },
+	{ "keep-source", no_argument, NULL, OPT_KEEP_SOURCE },
+	COMMON_OPTIONS
+};
+
+static const struct option receive_options[] = {
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "insecure", no_argument, NULL, OPT_INSECURE },
+	{ "keep-target", no_argument, NULL, OPT_KEEP_TARGET },
+	COMMON_OPTIONS
+};
+
+static const struct option check_options[] = {
+	{ "target", no_argument, NULL, OPT_TARGET },
+	COMMON_OPTIONS
+};
+
+/* What any subcommand can be told. */
+struct options {
+	struct source_options send;
+	struct target_options receive;
+	enum journal_side side;
+};
+
+static unsigned long number(const char *option, const char *text,
+			    unsigned long least, unsigned long most)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (!*text || *end || *text == '-' || n < least || n > most)
+		die(EXIT_USAGE, "--%s %s: it takes a number from %lu to %lu",
+		    option, text, least, most);
+	return n;
+}
+
+static size_t ring_bytes(const char *text)
+{
+	size_t mib = number("ring", text, 1, FERRY_RING_MAX >> 20);
+
+	if (mib & (mib - 1))
+		die(EXIT_USAGE, "--ring %s: it takes a power of two, in MiB", text);
+	return mib << 20;
+}
+
+static unsigned int codec(const char *text)
+{
+	if (!strcmp(text, "lz4"))
+		return FERRY_CODEC_LZ4;
+	if (!strcmp(text, "none"))
+		return FERRY_CODEC_NONE;
+	die(EXIT_USAGE, "--codec %s: it takes lz4 or none", text);
+}
+
+static void set_timeout(struct options *o, const char *text)
+{
+	o->receive.timeout_s = (unsigned int)number("timeout", text, 1, 86400);
+	o->send.timeout_ms = (int)o->receive.timeout_s * 1000;
+}
+
+static void set_option(struct options *o, enum option_key key, const char *value)
+{
+	switch (key) {
+	case OPT_QMP:
+		o->send.qmp = value;
+		break;
+	case OPT_TO:
+		o->send.to = value;
+		break;
+	case OPT_LISTEN:
+		o->receive.listen = value;
+		break;
+	case OPT_CHANNELS:
+		o->send.channels = (unsigned int)number("channels", value, 1,
+							FERRY_MAX_CHANNELS);
+		break;
+	case OPT_RING:
+		o->send.ring_bytes = ring_bytes(value);
+		break;
+	case OPT_CODEC:
+		o->send.codec = codec(value);
+		break;
+	case OPT_DOWNTIME:
+		o->send.downtime_ms = (unsigned int)number("downtime", value, 1,
+							   3600000);
+		break;
+	case OPT_MAX_PASSES:
+		o->send.max_passes = (unsigned int)number("max-passes", value, 1,
+							  1000000);
+		break;
+	case OPT_TIMEOUT:
+		set_timeout(o, value);
+		break;
+	case OPT_VERIFY:
+		if (strcmp(value, "full"))
+			die(EXIT_USAGE, "--verify %s: it takes full", value);
+		o->send.verify = true;
+		break;
+	case OPT_INSECURE:
+		o->send.insecure = true;
+		break;
+	case OPT_KEEP_SOURCE:
+		o->send.keep_source = true;
+		break;
+	case OPT_KEEP_TARGET:
+		o->receive.keep_target = true;
+		break;
+	case OPT_TARGET:
+		o->side = JOURNAL_TARGET;
+		break;
+	case OPT_STATE_DIR:
+		o->send.state_dir = value;
+		break;
+	case OPT_JSON:
+		o->send.json = true;
+		break;
+	case OPT_VERBOSE:
+		log_set_level(LOG_DEBUG);
+		break;
+	case OPT_HELP:
+		break;
+	}
+}
+
+/* Reads all options; exits for --help and for what is wrong. */
+static void read_options(struct options *o, int argc, char **argv,
+			 const struct option *table, const char *help)
+{
+	int key;
+
+	*o = (struct options){
+		.send = {
+			.state_dir = JOURNAL_DIR, .channels = 2,
+			.ring_bytes = 16u << 20, .codec = FERRY_CODEC_LZ4,
+			.downtime_ms = 300, .max_passes = 30,
+			.timeout_ms = 30000,
+		},
+		.receive = { .timeout_s = 30 },
+	};
+	while ((key = getopt_long(argc, argv, "", table, NULL)) != -1) {
+		if (key == OPT_HELP) {
+			fputs(help, stdout);
+			exit(EXIT_DONE);
+		}
+		if (key == '?')
+			die(EXIT_USAGE, "see kvmferry %s --help", argv[0]);
+		set_option(o, (enum option_key)key, optarg);
+	}
+	if (optind < argc)
+		die(EXIT_USAGE, "%s: kvmferry %s takes options only; see --help",
+		    argv[optind], argv[0]);
+	if (!o->send.qmp)
+		die(EXIT_USAGE, "--qmp SOCK is missing; see kvmferry %s --help",
+		    argv[0]);
+	o->receive.qmp = o->send.qmp;
+	o->receive.state_dir = o->send.state_dir;
+	o->receive.json = o->send.json;
+	o->receive.insecure = o->send.insecure;
+}
+
+/* ------------------------------------------------------------------------
+ * Subcommands
+ * ------------------------------------------------------------------------ */
+
+static enum exit_status run_send(int argc, char **argv)
+{
+	struct options o;
+
+	read_options(&o, argc, argv, send_options, send_help);
+	if (!o.send.to)
+		die(EXIT_USAGE, "--to HOST:PORT is missing; see kvmferry send --help");
+	return source_run(&o.send);
+}
+
+static enum exit_status run_receive(int argc, char **argv)
+{
+	struct options o;
+
+	read_options(&o, argc, argv, receive_options, receive_help);
+	if (!o.receive.listen)
+		die(EXIT_USAGE, "--listen HOST:PORT is missing; see kvmferry receive --help");
+	return (enum exit_status)target_run(&o.receive);
+}
+
+static const char *const result_words[] = {
+	[CHECK_PASS] = "pass",
+	[CHECK_WARN] = "warn",
+	[CHECK_FAIL] = "FAIL",
+};
+
+static void print_check(void *opaque, enum check_result result, const char *name,
+			const char *text)
+{
+	const struct options *o = opaque;
+	json_t *object;
+
+	if (!o->send.json) {
+		printf("%s  %-16s %s\n", result_words[result], name, text);
+		return;
+	}
+	object = json_pack("{s:s, s:s, s:s, s:s}", "event", "check", "name", name,
+			   "result", result_words[result], "text", text);
+	json_dumpf(object, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(object);
+}
+
+static enum exit_status run_check(int argc, char **argv)
+{
+	struct ramblocks rams;
+	struct failure why = { 0 };
+	struct options o;
+	struct qmp *qmp;
+	int failures;
+
+	read_options(&o, argc, argv, check_options, check_help);
+	qmp = qmp_open(o.send.qmp, QMP_TIMEOUT, &why);
+	if (!qmp) {
+		print_check(&o, CHECK_FAIL, "QMP", why.text);
+		return EXIT_FAILED;
+	}
+	failures = check_vm(qmp, o.side, o.send.state_dir, &rams, print_check, &o,
+			    NULL);
+	ramblocks_close(&rams);
+	qmp_close(qmp);
+	return failures ? EXIT_FAILED : EXIT_DONE;
+}
+
+static enum exit_status run_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	puts("kvmferry " KVMFERRY_VERSION);
+	return EXIT_DONE;
+}
+
+static enum exit_status run_help(int argc, char **argv);
+
+static const struct {
+	const char *name;
+	const char *help;
+	enum exit_status (*run)(int argc, char **argv);
+} commands[] = {
+	{ "send",	send_help,	run_send },
+	{ "receive",	receive_help,	run_receive },
+	{ "check",	check_help,	run_check },
+	{ "help",	main_help,	run_help },
+	{ "version",	main_help,	run_version },
+	/* As options, where habit looks for them. */
+	{ "--help",	main_help,	run_help },
+	{ "--version",	main_help,	run_version },
+};
+
+#define COUNT	(sizeof(commands) / sizeof(commands[0]))
+
+static size_t find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT; i++)
+		if (!strcmp(commands[i].name, name))
+			return i;
+	die(EXIT_USAGE, "%s: there is no such command; see kvmferry help", name);
+}
+
+static enum exit_status run_help(int argc, char **argv)
+{
+	fputs(argc > 1 ? commands[find_command(argv[1])].help : main_help, stdout);
+	return EXIT_DONE;
+}
+
+enum exit_status cli_run(int argc, char **argv)
+{
+	if (argc < 2) {
+		fputs(main_help, stderr);
+		return EXIT_USAGE;
+	}
+	return commands[find_command(argv[1])].run(argc - 1, argv + 1);
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The source's QEMU during the switchover.
+ *
+ * With x-ignore-shared QEMU sends device state only. With pause-before-switchover
+ * it waits before that, so that RAM can be settled first. With return-path it says
+ * "completed" only after the target's QEMU has loaded everything; without it, it
+ * would say so with the target dead.
+ *
+ * The VM is stopped before `migrate`, not by it. So after a failure QEMU leaves it
+ * stopped, and whether it runs again is decided here alone.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attend.h"
+#include "clock.h"
+#include "outgoing.h"
+
+#define FD_NAME		"kvmferry"
+#define CANCEL_MS	10000	/* for QEMU to notice that it was cancelled */
+
+/* What QEMU must do during a migration of ours, and what it must not. */
+static const struct {
+	const char *name;
+	bool on;
+} wanted[] = {
+	{ "x-ignore-shared", true },
+	{ "return-path", true },
+	{ "pause-before-switchover", true },
+	{ "events", true },
+	{ "multifd", false },
+	{ "postcopy-ram", false },
+	{ "background-snapshot", false },
+	{ "zero-copy-send", false },
+	{ "mapped-ram", false },
+	{ "x-colo", false },
+	{ "block", false },
+	{ "compress", false },
+};
+
+/* ------------------------------------------------------------------------
+ * Events
+ * ------------------------------------------------------------------------ */
+
+static enum outgoing_status read_status(const char *status)
+{
+	static const struct {
+		const char *word;
+		enum outgoing_status status;
+	} words[] = {
+		{ "setup", OUTGOING_ACTIVE },
+		{ "active", OUTGOING_ACTIVE },
+		{ "pre-switchover", OUTGOING_WAITING },
+		{ "device", OUTGOING_ACTIVE },
+		{ "completed", OUTGOING_COMPLETED },
+		{ "failing", OUTGOING_FAILED },
+		{ "failed", OUTGOING_FAILED },
+		{ "cancelling", OUTGOING_FAILED },
+		{ "cancelled", OUTGOING_FAILED },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (status && !strcmp(status, words[i].word))
+			return words[i].status;
+	return OUTGOING_NONE;
+}
+
+static void on_event(void *opaque, const char *name, const json_t *data)
+{
+	struct source *s = opaque;
+
+	log_debug("QEMU: %s", name);
+	if (!strcmp(name, "MIGRATION"))
+		s->outgoing = read_status(json_string_value(
+					json_object_get(data, "status")));
+}
+
+void outgoing_watch(struct source *s)
+{
+	qmp_on_event(s->qmp, on_event, s);
+}
+
+/* ------------------------------------------------------------------------
+ * Stop and cont
+ * ------------------------------------------------------------------------ */
+
+/* Like qmp_do(), attending to all else. */
+static int command(struct source *s, int fd, const char *name, json_t *arguments,
+		   struct failure *why)
+{
+	json_t *result = attend_command(s, fd, name, arguments, why);
+
+	json_decref(result);
+	return result ? 0 : -1;
+}
+
+int outgoing_stop(struct source *s, struct failure *why)
+{
+	json_t *status = attend_command(s, -1, "query-status", NULL, why);
+
+	if (!status)
+		return -1;
+	s->was_running = json_is_true(json_object_get(status, "running"));
+	json_decref(status);
+	s->blackout_begin_us = clock_us();
+	if (!s->was_running)
+		return 0;
+	s->stopped = true;
+	return command(s, -1, "stop", NULL, why);
+}
+
+void outgoing_cont(struct source *s)
+{
+	struct failure why = { 0 };
+
+	if (!s->stopped || !s->was_running)
+		return;
+	s->stopped = false;
+	if (!qmp_do(s->qmp, s->options->timeout_ms, &why, "cont", NULL))
+		return;
+	s->paused_here = true;
+	log_error("the VM is here but could not be made to run: %s; continue it by hand (QMP or HMP: cont)",
+		  why.text);
+}
+
+/* ------------------------------------------------------------------------
+ * Capabilities
+ * ------------------------------------------------------------------------ */
+
+static json_t *capability(const char *name, bool on)
+{
+	return json_pack("{s:s, s:b}", "capability", name, "state", on);
+}
+
+/* Finds a capability in QEMU's list. Returns 1 on, 0 off, -1 unknown to it. */
+static int find_capability(json_t *list, const char *name)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *s = json_string_value(json_object_get(item,
+								  "capability"));
+
+		if (s && !strcmp(s, name))
+			return json_is_true(json_object_get(item, "state"));
+	}
+	return -1;
+}
+
+/* Sets those that differ from what is wanted, and keeps how they were. */
+static int set_capabilities(struct source *s, struct failure *why)
+{
+	json_t *list = attend_command(s, -1, "query-migrate-capabilities", NULL,
+				      why);
+	json_t *change = json_array(), *before = json_array();
+	size_t i;
+	int result;
+
+	for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		int is = find_capability(list, wanted[i].name);
+
+		if (is < 0 || is == wanted[i].on)
+			continue;
+		json_array_append_new(change, capability(wanted[i].name,
+							 wanted[i].on));
+		json_array_append_new(before, capability(wanted[i].name, is));
+	}
+	s->capabilities = before;
+	result = list ? command(s, -1, "migrate-set-capabilities",
+				json_pack("{s:O}", "capabilities", change), why) : -1;
+	json_decref(change);
+	json_decref(list);
+	return result;
+}
+
+static void restore_capabilities(struct source *s)
+{
+	struct failure why = { 0 };
+
+	if (!s->capabilities)
+		return;
+	if (qmp_do(s->qmp, QMP_TIMEOUT, &why, "migrate-set-capabilities",
+		   "{s:O}", "capabilities", s->capabilities))
+		log_warn("QEMU's migration capabilities could not be set back: %s",
+			 why.text);
+	json_decref(s->capabilities);
+	s->capabilities = NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Migrate
+ * ------------------------------------------------------------------------ */
+
+static int hand_over_tunnel(struct source *s, struct failure *why)
+{
+	int qemu, result;
+
+	if (tunnel_open(&s->tunnel, &qemu, why))
+		return -1;
+	result = command(s, qemu, "getfd", json_pack("{s:s}", "fdname", FD_NAME),
+			 why);
+	close(qemu);
+	s->handed = !result;
+	return result;
+}
+
+/* QEMU's own words for a migration that failed. */
+static int why_failed(struct source *s, struct failure *why)
+{
+	json_t *migrate = qmp_execute(s->qmp, QMP_TIMEOUT, NULL, "query-migrate",
+				      NULL);
+	const char *words = json_string_value(json_object_get(migrate,
+							      "error-desc"));
+
+	fail(why, "QEMU could not hand over its device state: %s; see the logs of both QEMUs",
+	     words ? words : "it gives no reason");
+	json_decref(migrate);
+	return -1;
+}
+
+static bool is_waiting(const struct source *s)
+{
+	return s->outgoing == OUTGOING_WAITING || s->outgoing == OUTGOING_FAILED ||
+	       s->outgoing == OUTGOING_COMPLETED;
+}
+
+static bool is_over(const struct source *s)
+{
+	return s->outgoing == OUTGOING_FAILED ||
+	       s->outgoing == OUTGOING_COMPLETED;
+}
+
+int outgoing_migrate(struct source *s, struct failure *why)
+{
+	if (set_capabilities(s, why) || hand_over_tunnel(s, why))
+		return -1;
+	s->migrating = true;
+	s->handed = false;	/* now it is the migration's */
+	if (command(s, -1, "migrate", json_pack("{s:s}", "uri", "fd:" FD_NAME),
+		    why) ||
+	    attend_until(s, is_waiting, "QEMU did not get ready to switch over",
+			 why))
+		return -1;
+	if (s->outgoing == OUTGOING_WAITING)
+		return 0;
+	return why_failed(s, why);
+}
+
+int outgoing_continue(struct source *s, struct failure *why)
+{
+	s->outgoing = OUTGOING_ACTIVE;
+	if (command(s, -1, "migrate-continue",
+		    json_pack("{s:s}", "state", "pre-switchover"), why) ||
+	    attend_until(s, is_over, "the two QEMUs did not hand over device state",
+			 why))
+		return -1;
+	return s->outgoing == OUTGOING_COMPLETED ? 0 : why_failed(s, why);
+}
+
+/* Is QEMU's migration over, one way or the other? Also if QEMU does not say. */
+static bool has_ended(struct source *s)
+{
+	json_t *migrate = qmp_execute(s->qmp, QMP_TIMEOUT, NULL, "query-migrate",
+				      NULL);
+	const char *status = json_string_value(json_object_get(migrate, "status"));
+	bool ended = !status || !strcmp(status, "cancelled") ||
+		     !strcmp(status, "failed") || !strcmp(status, "completed") ||
+		     !strcmp(status, "none");
+
+	json_decref(migrate);
+	return ended;
+}
+
+void outgoing_cancel(struct source *s)
+{
+	int64_t deadline = clock_ms() + CANCEL_MS;
+	struct failure why = { 0 };
+
+	tunnel_close(&s->tunnel);
+	if (s->handed)
+		qmp_do(s->qmp, QMP_TIMEOUT, NULL, "closefd", "{s:s}", "fdname",
+		       FD_NAME);
+	s->handed = false;
+	if (s->migrating) {
+		if (qmp_do(s->qmp, QMP_TIMEOUT, &why, "migrate_cancel", NULL))
+			log_warn("%s", why.text);
+		while (!has_ended(s) && clock_left(deadline))
+			poll(NULL, 0, 5);
+	}
+	s->migrating = false;
+	restore_capabilities(s);
+}
+
+int outgoing_quit(struct source *s, struct failure *why)
+{
+	int64_t deadline = clock_ms() + s->options->timeout_ms;
+	struct pollfd p = { .fd = qmp_fd(s->qmp), .events = POLLIN };
+
+	if (qmp_send(s->qmp, -1, false, "quit", NULL, why) < 0)
+		return -1;
+	/* QEMU may or may not reply; that it hangs up is the answer. */
+	while (!qmp_pump(s->qmp, NULL)) {
+		if (!clock_left(deadline))
+			return fail(why, "QEMU (process %d) did not quit; end it by hand, it must never run this VM again",
+				    (int)s->rams.pid);
+		poll(&p, 1, clock_left(deadline));
+	}
+	return 0;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The source of a migration: set up, run the stages, say how it went.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "source.h"
+#include "stages.h"
+
+static int open_signals(sigset_t *before)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, before);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static struct source *create(const struct source_options *options)
+{
+	struct source *s = calloc(1, sizeof(*s));
+	unsigned int i;
+
+	if (!s)
+		return NULL;
+	s->options = options;
+	s->kernel.fd = -1;
+	s->control.fd = -1;
+	s->tunnel.fd = -1;
+	for (i = 0; i < FERRY_MAX_CHANNELS; i++) {
+		s->sender[i].socket = -1;
+		s->sender[i].channel.fd = -1;
+	}
+	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return s;
+}
+
+static void destroy(struct source *s)
+{
+	stages_cleanup(s);
+	if (s->wake >= 0)
+		close(s->wake);
+	if (s->signals >= 0)
+		close(s->signals);
+	free(s);
+}
+
+/* ------------------------------------------------------------------------
+ * How it went
+ * ------------------------------------------------------------------------ */
+
+static double blackout_ms(const struct source *s)
+{
+	return (double)(s->blackout_end_us - s->blackout_begin_us) / 1000;
+}
+
+static double total_ms(const struct source *s)
+{
+	return (double)(clock_us() - s->progress.began_us) / 1000;
+}
+
+static double ratio(const struct source *s)
+{
+	uint64_t raw = s->last.taken << FERRY_PAGE_SHIFT;
+
+	return s->last.bytes_wire ? (double)raw / (double)s->last.bytes_wire : 0;
+}
+
+static json_t *summary(const struct source *s)
+{
+	const struct ferry_status *k = &s->last;
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:s, s:s}",
+			 "status", "moved",
+			 "passes", (json_int_t)s->pass,
+			 "pages_sent", (json_int_t)k->taken,
+			 "pages_zero", (json_int_t)k->zero,
+			 "bytes_raw", (json_int_t)(k->taken << FERRY_PAGE_SHIFT),
+			 "bytes_wire", (json_int_t)k->bytes_wire,
+			 "ratio", ratio(s),
+			 "blackout_ms", blackout_ms(s),
+			 "total_ms", total_ms(s),
+			 "downtime", stages_downtime(s),
+			 "device_bytes", (json_int_t)s->tunnel.sent,
+			 "qemu", qmp_version(s->qmp),
+			 "kernel", s->kernel.info.version);
+}
+
+static enum exit_status tell_moved(struct source *s)
+{
+	progress_event(&s->progress, "done", summary(s));
+	log_info("moved %s to %s: blackout %.0f ms, %.1f s in all, %" PRIu64 " passes, %.1f MB on the wire (1:%.1f), %" PRIu64 " KiB of device state",
+		 s->vm, s->options->to, blackout_ms(s), total_ms(s) / 1000,
+		 s->pass, (double)s->last.bytes_wire / 1e6, ratio(s),
+		 s->tunnel.sent >> 10);
+	return EXIT_DONE;
+}
+
+static void tell_failed(struct source *s, const char *status, const char *reason)
+{
+	progress_event(&s->progress, "failed",
+		       json_pack("{s:s, s:s, s:s}", "status", status, "stage",
+				 s->stage, "reason", reason));
+}
+
+/* Rolled back: the VM is here, and as it was, if QEMU played along. */
+static enum exit_status tell_rolled_back(struct source *s, const char *reason)
+{
+	tell_failed(s, s->paused_here ? "paused-here" : "runs-on", reason);
+	if (s->paused_here) {
+		log_error("not moved, and the VM is paused here: %s", reason);
+		return EXIT_DOUBT;
+	}
+	log_error("not moved, the VM stays here as it was: %s", reason);
+	return EXIT_FAILED;
+}
+
+/* Nobody here knows whether the VM runs there. */
+static enum exit_status tell_doubt(struct source *s, const char *reason)
+{
+	tell_failed(s, "in-doubt", reason);
+	log_error("the VM was committed to %s and is paused here: %s; if it runs there, quit this QEMU (process %d); only if it surely does not and never will, delete %s and continue it here (QMP: cont)",
+		  s->options->to, reason, (int)s->rams.pid, s->journal.path);
+	return EXIT_DOUBT;
+}
+
+int source_run(const struct source_options *options)
+{
+	struct source *s = create(options);
+	struct failure why = { 0 };
+	enum exit_status status;
+	sigset_t before;
+
+	if (!s)
+		die(EXIT_FAILED, "out of memory");
+	s->signals = open_signals(&before);
+	if (s->wake < 0 || s->signals < 0)
+		die(EXIT_FAILED, "cannot set up the event loop: %m");
+
+	progress_begin(&s->progress, options->json);
+	if (!stages_run(s, &why))
+		status = tell_moved(s);
+	else if (s->committed)
+		status = tell_doubt(s, why.text);
+	else
+		status = tell_rolled_back(s, why.text);
+	progress_end(&s->progress);
+	destroy(s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return status;
+}

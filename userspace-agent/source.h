@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The source of a migration: `kvmferry send`.
+ *
+ * stages.c has the order of everything; passes.c sends RAM; outgoing.c talks to the
+ * source's QEMU; attend.c waits for whatever may happen meanwhile. They share
+ * struct source, which nobody else sees inside.
+ */
+#ifndef KVMFERRY_SOURCE_H
+#define KVMFERRY_SOURCE_H
+
+#include "converge.h"
+#include "frames.h"
+#include "journal.h"
+#include "kernel.h"
+#include "progress.h"
+#include "qmp.h"
+#include "ramblocks.h"
+#include "sender.h"
+#include "tunnel.h"
+
+/**
+ * struct source_options - what `kvmferry send` was asked to do
+ * @qmp:	path of QEMU's QMP socket
+ * @to:		HOST:PORT or [IPv6]:PORT of the target's agent
+ * @state_dir:	directory of owner records
+ * @channels:	data streams, 1 .. FERRY_MAX_CHANNELS
+ * @ring_bytes:	size of each channel's ring, a power of two
+ * @codec:	FERRY_CODEC_*
+ * @downtime_ms: switch over once the blackout is expected to be this short
+ * @max_passes:	switch over after this many passes at the latest
+ * @timeout_ms:	for each step, and for the streams to make any progress
+ * @verify:	compare digests of all RAM read anew on both sides
+ * @insecure:	plaintext may leave the loopback interface
+ * @json:	progress and outcome as lines of JSON on standard output
+ * @keep_source: leave the source's QEMU there afterwards
+ */
+struct source_options {
+	const char *qmp;
+	const char *to;
+	const char *state_dir;
+	unsigned int channels;
+	size_t ring_bytes;
+	unsigned int codec;
+	unsigned int downtime_ms;
+	unsigned int max_passes;
+	int timeout_ms;
+	bool verify;
+	bool insecure;
+	bool json;
+	bool keep_source;
+};
+
+/* What the source's QEMU says about its outgoing migration. */
+enum outgoing_status {
+	OUTGOING_NONE,
+	OUTGOING_ACTIVE,	/* begun, not yet waiting */
+	OUTGOING_WAITING,	/* pre-switchover: waits for migrate-continue */
+	OUTGOING_COMPLETED,
+	OUTGOING_FAILED,	/* or cancelled */
+};
+
+#define SOURCE_STAGES_MAX	20
+
+struct source {
+	const struct source_options *options;
+	struct progress progress;
+	uint8_t id[WIRE_ID_SIZE];	/* of the migration */
+	uint8_t key[FERRY_KEY_SIZE];	/* of the page hashes */
+	int signals;			/* a signalfd */
+	int wake;			/* an eventfd: a sender has failed */
+	bool committed;			/* the point of no return is passed */
+
+	/* QEMU */
+	struct qmp *qmp;
+	char vm[QMP_NAME_SIZE];
+	struct ramblocks rams;
+	struct journal journal;
+	bool was_running;		/* and so shall it be again */
+	bool stopped;			/* `stop` was sent */
+	bool handed;			/* QEMU has its end of the tunnel */
+	bool migrating;			/* `migrate` was sent */
+	enum outgoing_status outgoing;
+	json_t *capabilities;		/* as they were before, of those we set */
+	struct tunnel tunnel;
+
+	/* The kernel module */
+	struct kernel kernel;
+	struct sender sender[FERRY_MAX_CHANNELS];
+	bool passing;			/* a pass is under way in the kernel */
+	uint64_t pass;			/* its number, or that of the last one */
+	int64_t pass_us;		/* when it began */
+	struct converge converge;
+	unsigned int blackout_ms;	/* expected */
+
+	/* The target */
+	struct frames control;
+	bool ready;			/* READY has come */
+	bool running;			/* RUNNING has come */
+	bool verified;			/* VERIFIED has come: @theirs is of that */
+	bool told_abort;		/* ABORT came: no need to send one */
+	uint64_t pass_done;		/* number of the last PASS_DONE */
+	struct wire_digests theirs;
+
+	/* For the summary. Milliseconds, microseconds. */
+	const char *stage;		/* the one under way, or the one that failed */
+	double stage_ms[SOURCE_STAGES_MAX];
+	int64_t blackout_begin_us;	/* `stop` was sent */
+	int64_t blackout_end_us;	/* RUNNING came */
+	struct ferry_status last;	/* the last status of the kernel */
+	bool paused_here;		/* rollback could not make the VM run again */
+};
+
+/**
+ * source_run - move one VM away
+ *
+ * Returns an enum exit_status. Every failure has been told when this returns.
+ */
+int source_run(const struct source_options *options);
+
+#endif /* KVMFERRY_SOURCE_H */

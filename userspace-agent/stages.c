@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The stages of a migration, at the source.
+ *
+ * Theory of operation
+ *
+ *	    the VM runs here		  it stands still	   it runs there
+ *	|--------------------------|----------------------------|------------->
+ *	 check connect attach passes stop handover settle device
+ *					   resettle commit running retire
+ *						    ^
+ *						    the point of no return
+ *
+ * What holds between the stages:
+ *
+ *  - Until `commit` the source is whole and authoritative: every stage can be
+ *    undone, and the VM then runs on as if nothing had been.
+ *  - RAM settles only after `stop` has returned: before, disk requests in
+ *    flight still write to it. It settles before `device`, as QEMU loads device
+ *    state on top of it, and once more after, as saving devices may write too.
+ *  - The record "committed" is durable before the first byte of COMMIT leaves. So
+ *    whatever crashes, there is never a target that may run the VM next to a source
+ *    that does not know.
+ *  - After `commit` the source never runs the VM again, whatever happens.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "attend.h"
+#include "check.h"
+#include "clock.h"
+#include "outgoing.h"
+#include "passes.h"
+#include "stages.h"
+#include "transport.h"
+
+/* ------------------------------------------------------------------------
+ * Before anything is touched
+ * ------------------------------------------------------------------------ */
+
+static int act_check(struct source *s, struct failure *why)
+{
+	const struct source_options *o = s->options;
+
+	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
+	    getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key))
+		return fail(why, "no random numbers: %m");
+	s->qmp = qmp_open(o->qmp, o->timeout_ms, why);
+	if (!s->qmp)
+		return -1;
+	outgoing_watch(s);
+	if (check_vm(s->qmp, JOURNAL_SOURCE, o->state_dir, &s->rams, NULL, NULL,
+		     why))
+		return -1;
+	return qmp_identity(s->qmp, s->vm, why);
+}
+
+static void undo_check(struct source *s)
+{
+	ramblocks_close(&s->rams);
+	qmp_close(s->qmp);
+	s->qmp = NULL;
+}
+
+static int act_record(struct source *s, struct failure *why)
+{
+	if (journal_init(&s->journal, s->options->state_dir, JOURNAL_SOURCE,
+			 s->vm, s->id, s->options->to, s->rams.pid, why) ||
+	    journal_write(&s->journal, JOURNAL_OWNS, why))
+		return -1;
+	journal_forget(s->options->state_dir, &s->journal);
+	return 0;
+}
+
+static void undo_record(struct source *s)
+{
+	struct failure why = { 0 };
+
+	if (s->journal.path[0] && journal_remove(&s->journal, &why))
+		log_warn("%s", why.text);
+}
+
+/* ------------------------------------------------------------------------
+ * Connections
+ * ------------------------------------------------------------------------ */
+
+static bool is_ready(const struct source *s)
+{
+	return s->ready;
+}
+
+static int dial(struct source *s, enum wire_kind kind, unsigned int channel,
+		struct failure *why)
+{
+	struct wire_preamble preamble = {
+		.version = WIRE_VERSION, .kind = kind, .channel = channel,
+	};
+
+	memcpy(preamble.id, s->id, sizeof(preamble.id));
+	return transport_dial(s->options->to, s->options->insecure, &preamble,
+			      s->options->timeout_ms, why);
+}
+
+static int say_hello(struct source *s, struct failure *why)
+{
+	struct wire_hello hello = {
+		.streams = s->options->channels,
+		.rams = s->rams.count,
+		.codecs = 1u << FERRY_CODEC_NONE | 1u << s->options->codec,
+	};
+	uint8_t payload[WIRE_HELLO_MAX];
+	unsigned int i;
+	int result;
+
+	memcpy(hello.key, s->key, sizeof(hello.key));
+	for (i = 0; i < s->rams.count; i++) {
+		memcpy(hello.ram[i].name, s->rams.block[i].name,
+		       sizeof(hello.ram[i].name));
+		hello.ram[i].size = s->rams.block[i].size;
+	}
+	result = frames_queue(&s->control, WIRE_HELLO, payload,
+			      wire_put_hello(payload, &hello), why);
+	explicit_bzero(hello.key, sizeof(hello.key));
+	return result;
+}
+
+static int act_connect(struct source *s, struct failure *why)
+{
+	unsigned int i;
+	int fd = dial(s, WIRE_CONTROL, 0, why);
+
+	if (fd < 0 || frames_open(&s->control, fd, why))
+		return -1;
+	if (say_hello(s, why) ||
+	    attend_until(s, is_ready, "the target did not get ready", why))
+		return -1;
+	for (i = 0; i < s->options->channels; i++) {
+		s->sender[i].socket = dial(s, WIRE_STREAM, i, why);
+		if (s->sender[i].socket < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void undo_connect(struct source *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->options->channels; i++)
+		sender_stop(&s->sender[i]);
+	frames_close(&s->control);
+}
+
+/* ------------------------------------------------------------------------
+ * RAM
+ * ------------------------------------------------------------------------ */
+
+static unsigned int choose_codec(const struct source *s)
+{
+	unsigned int codec = s->options->codec;
+
+	if (kernel_has_codec(&s->kernel, codec))
+		return codec;
+	log_warn("this kernel has no lz4: RAM is sent uncompressed");
+	return FERRY_CODEC_NONE;
+}
+
+static int act_attach(struct source *s, struct failure *why)
+{
+	unsigned int i;
+
+	if (kernel_open(&s->kernel, why) ||
+	    kernel_attach(&s->kernel, s->rams.pid, choose_codec(s), s->key, why))
+		return -1;
+	for (i = 0; i < s->rams.count; i++)
+		if (kernel_add_ram(&s->kernel, i, &s->rams.block[i], why))
+			return -1;
+	for (i = 0; i < s->options->channels; i++) {
+		struct sender *sender = &s->sender[i];
+
+		sender->wake = s->wake;
+		if (kernel_add_channel(&s->kernel, s->options->ring_bytes,
+				       &sender->channel, why) ||
+		    sender_start(sender, why))
+			return -1;
+	}
+	return 0;
+}
+
+/* The senders first: a channel of a closed device has nothing to say. */
+static void undo_attach(struct source *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->options->channels; i++)
+		sender_stop(&s->sender[i]);
+	kernel_close(&s->kernel);
+}
+
+/* ------------------------------------------------------------------------
+ * The switchover
+ * ------------------------------------------------------------------------ */
+
+/* QEMU's state is small and on its way while the last pages are. */
+static int act_handover(struct source *s, struct failure *why)
+{
+	if (passes_begin_final(s, why))
+		return -1;
+	return outgoing_migrate(s, why);
+}
+
+static int act_resettle(struct source *s, struct failure *why)
+{
+	if (passes_settle(s, why))
+		return -1;
+	return passes_verify(s, why);
+}
+
+static int act_commit(struct source *s, struct failure *why)
+{
+	uint32_t flags = s->was_running ? WIRE_COMMIT_CONT : 0;
+	uint8_t payload[WIRE_COMMIT_SIZE];
+
+	if (attend_flushed(s, why) ||
+	    journal_write(&s->journal, JOURNAL_COMMITTED, why) ||
+	    frames_queue(&s->control, WIRE_COMMIT, payload,
+			 wire_put_commit(payload, flags), why))
+		return -1;
+	/* The buffer was empty: no byte gone means that the target cannot know. */
+	if (frames_flush(&s->control, why) < 0 && !s->control.out_begin)
+		return -1;
+	s->committed = true;
+	return 0;
+}
+
+/* No byte of COMMIT has left: the VM is here, and the record shall say so first. */
+static void undo_commit(struct source *s)
+{
+	struct failure why = { 0 };
+
+	if (journal_write(&s->journal, JOURNAL_OWNS, &why))
+		log_warn("%s", why.text);
+}
+
+static bool is_running(const struct source *s)
+{
+	return s->running;
+}
+
+static int act_running(struct source *s, struct failure *why)
+{
+	struct failure trouble = { 0 };
+
+	if (attend_until(s, is_running, "the target did not say that the VM runs",
+			 why))
+		return -1;
+	if (journal_write(&s->journal, JOURNAL_GONE, &trouble))
+		log_warn("%s", trouble.text);
+	return 0;
+}
+
+/* The VM runs elsewhere: from here on nothing is a failure of the migration. */
+static int act_retire(struct source *s, struct failure *why)
+{
+	struct failure trouble = { 0 };
+
+	(void)why;
+	undo_attach(s);
+	if (s->options->keep_source)
+		log_info("the source's QEMU (process %d) stays, paused; it must never run this VM again: QMP quit ends it",
+			 (int)s->rams.pid);
+	else if (outgoing_quit(s, &trouble))
+		log_warn("%s", trouble.text);
+	return 0;
+}
+
+static const struct stage stages[] = {
+	{ "check", "looking whether the VM can be moved",
+	  act_check, undo_check },
+	{ "connect", "connecting to the target",
+	  act_connect, undo_connect },
+	{ "record", "writing down that the VM is here",
+	  act_record, undo_record },
+	{ "attach", "beginning to follow the VM's RAM",
+	  act_attach, undo_attach },
+	{ "passes", "sending RAM while the VM runs",
+	  passes_converge, NULL },
+	{ "stop", "stopping the VM",
+	  outgoing_stop, outgoing_cont },
+	{ "handover", "making QEMU ready to hand over",
+	  act_handover, outgoing_cancel },
+	{ "settle", "sending the last pages",
+	  passes_settle, NULL },
+	{ "device", "handing over device state",
+	  outgoing_continue, NULL },
+	{ "resettle", "sending what saving device state has written",
+	  act_resettle, NULL },
+	{ "commit", "committing the VM to the target",
+	  act_commit, undo_commit },
+	{ "running", "waiting for the target to run the VM",
+	  act_running, NULL },
+	{ "retire", "ending the source's QEMU",
+	  act_retire, NULL },
+};
+
+#define COUNT	(sizeof(stages) / sizeof(stages[0]))
+
+_Static_assert(COUNT <= SOURCE_STAGES_MAX, "SOURCE_STAGES_MAX is too small");
+
+/* ------------------------------------------------------------------------
+ * Running them
+ * ------------------------------------------------------------------------ */
+
+#define ABORT_MS	2000	/* to tell a target that may be gone */
+
+static void tell_target(struct source *s, const char *reason)
+{
+	size_t length = strlen(reason);
+
+	if (s->control.fd < 0 || s->told_abort)
+		return;
+	if (length >= WIRE_TEXT_SIZE)
+		length = WIRE_TEXT_SIZE - 1;
+	frames_send(&s->control, WIRE_ABORT, reason, length, ABORT_MS, NULL);
+}
+
+static void roll_back(struct source *s, size_t failed, const char *reason)
+{
+	size_t i = failed + 1;
+
+	tell_target(s, reason);
+	while (i--) {
+		log_debug("undoing %s", stages[i].name);
+		if (stages[i].undo)
+			stages[i].undo(s);
+	}
+}
+
+int stages_run(struct source *s, struct failure *why)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT; i++) {
+		int64_t begin = clock_us();
+		int result;
+
+		s->stage = stages[i].name;
+		progress_stage(&s->progress, stages[i].name, stages[i].doing);
+		result = stages[i].act(s, why);
+		s->stage_ms[i] = (double)(clock_us() - begin) / 1000;
+		if (!result)
+			continue;
+		if (!s->committed)
+			roll_back(s, i, why->text);
+		return -1;
+	}
+	return 0;
+}
+
+void stages_cleanup(struct source *s)
+{
+	undo_attach(s);
+	undo_connect(s);
+	tunnel_close(&s->tunnel);
+	undo_check(s);
+	json_decref(s->capabilities);
+	explicit_bzero(s->key, sizeof(s->key));
+}
+
+json_t *stages_downtime(const struct source *s)
+{
+	json_t *parts = json_object();
+	bool inside = false;
+	size_t i;
+
+	for (i = 0; i < COUNT; i++) {
+		inside |= stages[i].act == outgoing_stop;
+		if (inside)
+			json_object_set_new(parts, stages[i].name,
+					    json_real(s->stage_ms[i]));
+		if (stages[i].act == act_running)
+			break;
+	}
+	return parts;
+}
