@@ -42,9 +42,11 @@ static int take_digests(struct source *s, const struct wire_frame *frame,
 static int take_abort(struct source *s, const struct wire_frame *frame,
 		      const uint8_t *payload, struct failure *why)
 {
+	char text[WIRE_TEXT_SIZE];
+
+	wire_get_text(text, payload, frame->length);
 	s->told_abort = true;
-	return fail(why, "the target gave up: %.*s", (int)frame->length,
-		    (const char *)payload);
+	return fail(why, "the target gave up: %s", text);
 }
 
 static int take_frame(struct source *s, const struct wire_frame *frame,

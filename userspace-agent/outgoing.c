@@ -98,16 +98,27 @@ static int command(struct source *s, int fd, const char *name, json_t *arguments
 	return result ? 0 : -1;
 }
 
-int outgoing_stop(struct source *s, struct failure *why)
+int outgoing_look(struct source *s, bool *running, struct failure *why)
 {
 	json_t *status = attend_command(s, -1, "query-status", NULL, why);
 
-	if (!status)
-		return -1;
-	s->was_running = json_is_true(json_object_get(status, "running"));
+	*running = json_is_true(json_object_get(status, "running"));
 	json_decref(status);
+	return status ? 0 : -1;
+}
+
+/* The target was told in HELLO whether the VM runs, and will act upon it. */
+int outgoing_stop(struct source *s, struct failure *why)
+{
+	bool running;
+
+	if (outgoing_look(s, &running, why))
+		return -1;
+	if (running != s->was_running)
+		return fail(why, "the VM was %s by somebody else during the migration; try again",
+			    running ? "continued" : "stopped");
 	s->blackout_begin_us = clock_us();
-	if (!s->was_running)
+	if (!running)
 		return 0;
 	s->stopped = true;
 	return command(s, -1, "stop", NULL, why);
@@ -117,7 +128,7 @@ void outgoing_cont(struct source *s)
 {
 	struct failure why = { 0 };
 
-	if (!s->stopped || !s->was_running)
+	if (!s->stopped)
 		return;
 	s->stopped = false;
 	if (!qmp_do(s->qmp, s->options->timeout_ms, &why, "cont", NULL))

@@ -11,6 +11,9 @@
 /* Watches QEMU's events from now on. */
 void outgoing_watch(struct source *s);
 
+/* Does the VM run now? Returns 0, or -1 with @why. */
+int outgoing_look(struct source *s, bool *running, struct failure *why);
+
 /**
  * outgoing_stop - stop the VM, if it runs
  *

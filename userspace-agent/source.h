@@ -76,7 +76,7 @@ struct source {
 	char vm[QMP_NAME_SIZE];
 	struct ramblocks rams;
 	struct journal journal;
-	bool was_running;		/* and so shall it be again */
+	bool was_running;		/* as the target was told */
 	bool stopped;			/* `stop` was sent */
 	bool handed;			/* QEMU has its end of the tunnel */
 	bool migrating;			/* `migrate` was sent */

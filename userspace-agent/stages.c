@@ -107,6 +107,7 @@ static int dial(struct source *s, enum wire_kind kind, unsigned int channel,
 static int say_hello(struct source *s, struct failure *why)
 {
 	struct wire_hello hello = {
+		.flags = s->was_running ? WIRE_HELLO_RUNNING : 0,
 		.streams = s->options->channels,
 		.rams = s->rams.count,
 		.codecs = 1u << FERRY_CODEC_NONE | 1u << s->options->codec,
@@ -134,7 +135,7 @@ static int act_connect(struct source *s, struct failure *why)
 
 	if (fd < 0 || frames_open(&s->control, fd, why))
 		return -1;
-	if (say_hello(s, why) ||
+	if (outgoing_look(s, &s->was_running, why) || say_hello(s, why) ||
 	    attend_until(s, is_ready, "the target did not get ready", why))
 		return -1;
 	for (i = 0; i < s->options->channels; i++) {
@@ -221,13 +222,9 @@ static int act_resettle(struct source *s, struct failure *why)
 
 static int act_commit(struct source *s, struct failure *why)
 {
-	uint32_t flags = s->was_running ? WIRE_COMMIT_CONT : 0;
-	uint8_t payload[WIRE_COMMIT_SIZE];
-
 	if (attend_flushed(s, why) ||
 	    journal_write(&s->journal, JOURNAL_COMMITTED, why) ||
-	    frames_queue(&s->control, WIRE_COMMIT, payload,
-			 wire_put_commit(payload, flags), why))
+	    frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
 		return -1;
 	/* The buffer was empty: no byte gone means that the target cannot know. */
 	if (frames_flush(&s->control, why) < 0 && !s->control.out_begin)

@@ -133,18 +133,7 @@ struct wire_digests {
 };
 
 /*
- * WIRE_COMMIT: the target owns the VM.
- *
- *	0   4  WIRE_COMMIT_* flags
- *
- * Without WIRE_COMMIT_CONT the VM was paused before the migration and stays so:
- * the target does not start it, and RUNNING then means that it owns it.
- */
-#define WIRE_COMMIT_SIZE	4
-#define WIRE_COMMIT_CONT	(1u << 0)
-
-/*
- * READY, DEVICE_EOF, VERIFY and RUNNING have no payload. DEVICE's payload
+ * READY, DEVICE_EOF, VERIFY, COMMIT and RUNNING have no payload. DEVICE's payload
  * is 1 .. WIRE_MAX_PAYLOAD bytes of QEMU's stream. ABORT's is the reason, text
  * without NUL, shorter than WIRE_TEXT_SIZE.
  */
@@ -181,10 +170,6 @@ int wire_get_hello(struct wire_hello *h, const uint8_t *in, size_t len,
 size_t wire_put_digests(uint8_t *out, const struct wire_digests *d);
 int wire_get_digests(struct wire_digests *d, const uint8_t *in, size_t len,
 		     const char **why);
-
-size_t wire_put_commit(uint8_t out[WIRE_COMMIT_SIZE], uint32_t flags);
-int wire_get_commit(uint32_t *flags, const uint8_t *in, size_t len,
-		    const char **why);
 
 /*
  * The text of an ABORT as one printable, NUL-terminated line: it goes into our
