@@ -106,12 +106,11 @@ open_pipes() {
 }
 
 start_qemu() {
-	# nice: the person at this machine comes first
 	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt \
 		-smp "$smp" -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
 		-chardev pipe,id=serial,path="$run/serial" -serial chardev:serial \
-		-chardev pipe,id=monitor,path="$run/monitor" -mon chardev=monitor,mode=readline \
+		-chardev pipe,id=monitor,path="$run/monitor" -mon chardev=monitor,mode=control \
 		-device isa-debug-exit,iobase=0xf4,iosize=0x4 \
 		-device virtio-serial-pci \
 		-chardev file,id=out,path="$run/out",append=on -device virtserialport,chardev=out,name=out \
@@ -127,31 +126,47 @@ start_qemu() {
 
 running() { kill -0 "$qemu" 2>/dev/null; }
 
-monitor() { echo "$1" >"$run/monitor.in"; }
+# monitor COMMAND: a command for QEMU's human monitor, sent over QMP, which does not echo
+monitor() {
+	printf '{"execute": "human-monitor-command", "arguments": {"command-line": "%s"}}\n' "$1" >"$run/monitor.in"
+}
+
+# Wait until the console has been silent for a second, at most so many.
+settle() {
+	local left=$1 size=-1
+	while [ "$left" -gt 0 ]; do
+		left=$((left - 1))
+		[ "$size" != "$(stat -c %s "$console")" ] || return 0
+		size=$(stat -c %s "$console")
+		sleep 1
+	done
+}
 
 # A break on the serial line, then a letter: sysrq without a keyboard.
 sysrq() {
 	monitor "chardev-send-break serial"
 	sleep 0.5
 	printf '%s' "$1" >"$run/serial.in"
-	sleep "$2"
+	settle "$2"
 }
 
 # What was everybody doing? A host too dead to answer sysrq gets an NMI, which makes it panic with a trace.
 dump_state() {
 	say "time-out after $timeout s; asking the host for its state"
+	echo '{"execute": "qmp_capabilities"}' >"$run/monitor.in"
 	monitor "info registers -a"
-	# the dump is long, and quiet keeps all but the worst messages off the console
-	sysrq 9 1
-	sysrq w 3
-	sysrq l 3
-	sysrq t 20
+	sleep 1
+	jq -r '.return | strings' "$run/monitor" >>"$console" || true
+	# 9 first: "quiet" would keep the dump off the console
+	sysrq 9 3
+	sysrq w 10
+	sysrq l 10
+	sysrq t 60
 	if ! grep -q 'sysrq: ' "$console"; then
 		say "no answer to sysrq; sending an NMI"
 		monitor nmi
-		sleep 5
+		settle 10
 	fi
-	cat "$run/monitor" >>"$console"
 }
 
 show_tail() {
@@ -194,7 +209,7 @@ wait -n "$qemu" "$timer" || true
 if running; then
 	dump_state
 	kill -9 "$qemu"
-	wait
+	wait 2>/dev/null # or bash reports the kill
 	show_tail 40
 	exit 124
 fi
