@@ -74,8 +74,10 @@ struct ferry_channel {
 };
 
 /* Counters have one writer; the marked accesses keep 64 bits in one piece. */
-#define ferry_count(channel, what, n) \
-	WRITE_ONCE((channel)->count.what, (channel)->count.what + (n))
+static inline void ferry_count(u64 *counter, u64 n)
+{
+	WRITE_ONCE(*counter, *counter + n);
+}
 
 struct ferry_channel *ferry_channel_create(struct ferry_vm *vm,
 					   unsigned int index, u64 size);

@@ -13,6 +13,7 @@
 
 #include "codec.h"
 #include "device.h"
+#include "fault.h"
 #include "vm.h"
 
 /* The largest argument, whatever the command. */
@@ -53,7 +54,7 @@ static long cmd_info(struct ferry_vm *vm, union ferry_arg *arg)
 
 	info->abi = FERRY_ABI;
 	info->features = FERRY_FEATURE_HUGE_PAGES;
-	if (IS_ENABLED(FERRY_FAULT))
+	if (FERRY_HAS_FAULTS)
 		info->features |= FERRY_FEATURE_FAULT_POINTS;
 	info->codecs = ferry_codecs_available();
 	strscpy_pad(info->version, FERRY_VERSION, sizeof(info->version));

@@ -43,8 +43,10 @@ enum ferry_fault {
 };
 
 #ifdef FERRY_FAULT
+#define FERRY_HAS_FAULTS	true
 bool ferry_fault(enum ferry_fault fault);
 #else
+#define FERRY_HAS_FAULTS	false
 static inline bool ferry_fault(enum ferry_fault fault)
 {
 	return false;

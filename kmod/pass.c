@@ -21,6 +21,7 @@
 #include "fault.h"
 #include "hash.h"
 #include "pass.h"
+#include "trace.h"
 #include "vm.h"
 
 /* Seed and final inversion as in iSCSI. */
@@ -41,7 +42,7 @@ static bool wait_for_room(struct ferry_channel *channel, u64 bytes)
 	if (ferry_ring_has_room(ring, bytes))
 		return true;
 
-	ferry_count(channel, waits, 1);
+	ferry_count(&channel->count.waits, 1);
 	wait_event_idle(ring->writable,
 			ferry_ring_has_room(ring, bytes) ||
 			kthread_should_stop() || ferry_vm_lost(channel->vm));
@@ -50,8 +51,8 @@ static bool wait_for_room(struct ferry_channel *channel, u64 bytes)
 
 /* Puts a record on the ring; @header lacks magic, sequence, length and CRC. */
 static int emit_record(struct ferry_channel *channel,
-		      struct ferry_record *header, const void *payload,
-		      u32 length)
+		       struct ferry_record *header, const void *payload,
+		       u32 length)
 {
 	size_t padded = round_up(length, FERRY_RECORD_ALIGN);
 	size_t bytes = sizeof(*header) + padded;
@@ -73,7 +74,7 @@ static int emit_record(struct ferry_channel *channel,
 	memset(place + length, 0, padded - length);
 	ferry_ring_commit(&channel->ring, bytes);
 
-	ferry_count(channel, bytes_wire, bytes);
+	ferry_count(&channel->count.bytes_wire, bytes);
 	return 0;
 }
 
@@ -88,14 +89,14 @@ static int emit_zero_run(struct ferry_channel *channel)
 
 	if (!channel->zero_count)
 		return 0;
-	ferry_count(channel, zero, channel->zero_count);
+	ferry_count(&channel->count.zero, channel->zero_count);
 	channel->zero_count = 0;
 	return emit_record(channel, &header, NULL, 0);
 }
 
 /* A zero page joins the run under way, or begins a new one. */
-static int emit_zero(struct ferry_channel *channel, const struct ferry_ram *ram,
-		    unsigned long page)
+static int emit_zero(struct ferry_channel *channel,
+		     const struct ferry_ram *ram, unsigned long page)
 {
 	int err = 0;
 
@@ -109,8 +110,8 @@ static int emit_zero(struct ferry_channel *channel, const struct ferry_ram *ram,
 	return err;
 }
 
-static int emit_page(struct ferry_channel *channel, const struct ferry_ram *ram,
-		    unsigned long page)
+static int emit_page(struct ferry_channel *channel,
+		     const struct ferry_ram *ram, unsigned long page)
 {
 	unsigned int length = ferry_codec_encode(&channel->codec,
 						 channel->bounce);
@@ -128,11 +129,11 @@ static int emit_page(struct ferry_channel *channel, const struct ferry_ram *ram,
 		return err;
 
 	if (length) {
-		ferry_count(channel, encoded, 1);
-		ferry_count(channel, bytes_encoded, length);
+		ferry_count(&channel->count.encoded, 1);
+		ferry_count(&channel->count.bytes_encoded, length);
 		return emit_record(channel, &header, channel->codec.out, length);
 	}
-	ferry_count(channel, raw, 1);
+	ferry_count(&channel->count.raw, 1);
 	return emit_record(channel, &header, channel->bounce, PAGE_SIZE);
 }
 
@@ -154,7 +155,7 @@ static void check_pinned(struct ferry_channel *channel, struct ferry_ram *ram,
 	    channel->vm->pass_flags & FERRY_PASS_FINAL)
 		return;
 	ferry_ram_mark(ram, page, page);
-	ferry_count(channel, pinned, 1);
+	ferry_count(&channel->count.pinned, 1);
 }
 
 static int send_page(struct ferry_channel *channel, struct ferry_ram *ram,
@@ -193,11 +194,12 @@ static int take_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 	ferry_protect_turn(mm, ram, chunk, turn);
 	WRITE_ONCE(channel->protecting, false);
 	mmput(mm);
+	trace_ferry_turn(channel, ram, chunk);
 
-	ferry_count(channel, taken, turn->taken);
-	ferry_count(channel, written, turn->written);
-	ferry_count(channel, protected_runs, turn->runs);
-	ferry_count(channel, protected_huge, turn->huge);
+	ferry_count(&channel->count.taken, turn->taken);
+	ferry_count(&channel->count.written, turn->written);
+	ferry_count(&channel->count.protected_runs, turn->runs);
+	ferry_count(&channel->count.protected_huge, turn->huge);
 	return 0;
 }
 

@@ -29,12 +29,13 @@
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
+#include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/kvmferry.h>
 #include <linux/types.h>
 
 #define FERRY_CHUNK_SHIFT	9
-#define FERRY_CHUNK_PAGES	(1UL << FERRY_CHUNK_SHIFT)
+#define FERRY_CHUNK_PAGES	BIT(FERRY_CHUNK_SHIFT)
 #define FERRY_CHUNK_SIZE	(FERRY_CHUNK_PAGES << PAGE_SHIFT)
 
 struct ferry_hash {

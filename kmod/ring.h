@@ -29,7 +29,7 @@ struct vm_area_struct;
  * @pages:	page 0 and the pages of the data
  * @nr_pages:	how many
  * @size:	bytes of data, a power of two
- * @lock:	protects @head, @tail and @closed
+ * @lock:	see docs/locking.md
  * @head:	bytes ever put; moved by the producer
  * @tail:	bytes ever consumed; moved by FERRY_CONSUME
  * @closed:	nothing will be put any more
@@ -42,7 +42,7 @@ struct ferry_ring_buffer {
 	struct page **pages;
 	unsigned long nr_pages;
 	u64 size;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects head, tail and closed */
 	u64 head;
 	u64 tail;
 	bool closed;

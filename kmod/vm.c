@@ -15,9 +15,19 @@
 #include "ram.h"
 #include "vm.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 /* All VMs that are attached: no process is followed twice. */
 static LIST_HEAD(attached);
 static DEFINE_MUTEX(attached_lock);	/* protects @attached */
+
+/* How many channels there are, for those without vm->lock. */
+static unsigned int channels_made(struct ferry_vm *vm)
+{
+	/* pairs with the release in add_channel() */
+	return smp_load_acquire(&vm->nr_channels);
+}
 
 /**
  * ferry_vm_lose() - Remember that the VM can no longer be followed
@@ -28,10 +38,11 @@ static DEFINE_MUTEX(attached_lock);	/* protects @attached */
  */
 void ferry_vm_lose(struct ferry_vm *vm, int err)
 {
-	unsigned int i, nr = smp_load_acquire(&vm->nr_channels);
+	unsigned int i, nr = channels_made(vm);
 
 	if (cmpxchg(&vm->lost, 0, err))
 		return;
+	trace_ferry_lost(err);
 	for (i = 0; i < nr; i++)
 		wake_up(&vm->channel[i]->ring.writable);
 	wake_up_interruptible(&vm->end);
@@ -40,7 +51,7 @@ void ferry_vm_lose(struct ferry_vm *vm, int err)
 /* Is this thread one of our workers, in the middle of protecting? */
 static bool is_ours(struct ferry_vm *vm)
 {
-	unsigned int i, nr = smp_load_acquire(&vm->nr_channels);
+	unsigned int i, nr = channels_made(vm);
 
 	for (i = 0; i < nr; i++)
 		if (vm->channel[i]->worker == current)
@@ -68,6 +79,7 @@ static unsigned long mark_foreign(struct ferry_ram *ram, unsigned long start,
 static unsigned long foreign(struct ferry_vm *vm,
 			     const struct mmu_notifier_range *range)
 {
+	/* pairs with the release in add_ram(): a block before its count */
 	unsigned int i, nr = smp_load_acquire(&vm->nr_ram);
 	unsigned long pages = 0;
 
@@ -75,6 +87,9 @@ static unsigned long foreign(struct ferry_vm *vm,
 		return 0;
 	for (i = 0; i < nr; i++)
 		pages += mark_foreign(vm->ram[i], range->start, range->end);
+	if (pages)
+		trace_ferry_foreign(range->start, range->end, range->event,
+				    pages);
 	return pages;
 }
 
@@ -395,8 +410,10 @@ static int begin_pass(struct ferry_vm *vm, u32 flags)
 	if (ferry_vm_check(vm))
 		return -ENODATA;
 
+	trace_ferry_pass(vm->pass + 1, flags);
 	vm->pass_flags = flags;
 	atomic_set(&vm->running, vm->nr_channels);
+	/* pairs with ferry_vm_pass() */
 	smp_store_release(&vm->pass, vm->pass + 1);
 	wake_up_all(&vm->begin);
 	return 0;

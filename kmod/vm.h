@@ -47,7 +47,7 @@ struct ferry_ram;
  * @foreign:	pages made pending by changes of the VM's mappings
  */
 struct ferry_vm {
-	struct mutex lock;
+	struct mutex lock;	/* the commands, one at a time */
 	struct list_head node;
 	struct mm_struct *mm;
 	struct mmu_notifier notifier;
@@ -88,9 +88,10 @@ static inline int ferry_vm_lost(const struct ferry_vm *vm)
 	return READ_ONCE(vm->lost);
 }
 
-/* Pairs with the release in ferry_vm_begin_pass(): flags before the number. */
+/* The pass under way or last ended, for those without vm->lock. */
 static inline u64 ferry_vm_pass(const struct ferry_vm *vm)
 {
+	/* pairs with the release in begin_pass(): the flags before the number */
 	return smp_load_acquire(&vm->pass);
 }
 

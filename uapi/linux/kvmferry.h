@@ -39,6 +39,7 @@
 #ifndef _UAPI_LINUX_KVMFERRY_H
 #define _UAPI_LINUX_KVMFERRY_H
 
+#include <linux/const.h>
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
@@ -47,7 +48,7 @@
 
 /* A page is 4 KiB everywhere in this ABI. */
 #define FERRY_PAGE_SHIFT		12
-#define FERRY_PAGE_SIZE			(1 << FERRY_PAGE_SHIFT)
+#define FERRY_PAGE_SIZE			4096
 
 /* Limits, all checked: -E2BIG past them. */
 #define FERRY_MAX_RAM			64	/* RAM blocks of one VM */
@@ -131,7 +132,8 @@ struct ferry_record {
 
 /* ------------------------------------------------------------------------
  * Commands on /dev/kvmferry
- * ------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------
+ */
 
 /**
  * struct ferry_info - FERRY_INFO: the handshake
@@ -151,8 +153,8 @@ struct ferry_info {
 	__u64 reserved[4];
 };
 
-#define FERRY_FEATURE_HUGE_PAGES	(1ULL << 0)	/* transparent huge pages are tracked */
-#define FERRY_FEATURE_FAULT_POINTS	(1ULL << 1)	/* a test build: faults can be injected */
+#define FERRY_FEATURE_HUGE_PAGES	_BITULL(0)	/* transparent huge pages are tracked */
+#define FERRY_FEATURE_FAULT_POINTS	_BITULL(1)	/* a test build: faults can be injected */
 
 /**
  * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
@@ -232,6 +234,7 @@ struct ferry_add_channel {
 /**
  * struct ferry_pass - FERRY_PASS: send every page that is pending
  * @flags:	FERRY_PASS_*
+ * @reserved0:	0
  * @pass:	out: number of the pass, from 1
  * @reserved:	0
  *
@@ -240,8 +243,7 @@ struct ferry_add_channel {
  * waits for room on the rings, so somebody must be consuming them.
  *
  * Errors: -EBUSY a pass is running; -ENXIO no RAM or no channel yet; -ENODATA
- * tracking was lost (see FERRY_STATE_LOST); -EBUSY also when RAM was mapped a
- * second time since it was added.
+ * tracking was lost, before or just now: FERRY_STATUS says why.
  */
 struct ferry_pass {
 	__u32 flags;
@@ -254,7 +256,7 @@ struct ferry_pass {
  * The VM is stopped and its I/O has drained. Pages that somebody still holds a
  * reference to are sent and count as settled, instead of staying pending.
  */
-#define FERRY_PASS_FINAL		(1U << 0)
+#define FERRY_PASS_FINAL		_BITUL(0)
 
 /**
  * struct ferry_status - FERRY_STATUS: how far it is
@@ -310,7 +312,7 @@ struct ferry_status {
 };
 
 /* Scan the page tables first, so that @pending holds what was written since. */
-#define FERRY_STATUS_SCAN		(1U << 0)
+#define FERRY_STATUS_SCAN		_BITUL(0)
 
 #define FERRY_STATE_NEW			0	/* not attached */
 #define FERRY_STATE_IDLE		1	/* tracking, no pass under way */
@@ -360,11 +362,12 @@ struct ferry_digest {
 };
 
 /* Of the RAM as it is, read anew, instead of as it was last sent. */
-#define FERRY_DIGEST_FULL		(1U << 0)
+#define FERRY_DIGEST_FULL		_BITUL(0)
 
 /* ------------------------------------------------------------------------
  * The file of a channel
- * ------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------
+ */
 
 /**
  * struct ferry_ring - first page of a channel's mapping, read only

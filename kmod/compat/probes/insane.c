@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /* Must compile nowhere: are errors seen? */
 #include <linux/mm.h>
 

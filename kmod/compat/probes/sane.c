@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /* Must compile everywhere: are the flags right? */
 #include <linux/mm.h>
 #include <linux/module.h>

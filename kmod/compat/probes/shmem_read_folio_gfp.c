@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /* v6.4 d7468609ee0f ("shmem: add shmem_read_folio() and shmem_read_folio_gfp()") */
 #include <linux/shmem_fs.h>
 

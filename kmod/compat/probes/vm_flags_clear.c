@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /* v6.3 bc292ab00f6c ("mm: introduce vma->vm_flags wrapper functions") */
 #include <linux/mm.h>
 
