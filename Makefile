@@ -18,6 +18,8 @@ RELEASE ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(RELEASE)/build
 # a kernel of selftests/vm/kernels.list
 KERNEL ?=
+# name of the folder below build/kmod/ for a module that is not for a kernel of the list
+KMOD ?= running
 # y: named fault points are compiled in. Test builds only.
 FERRY_FAULT ?=
 
@@ -42,7 +44,7 @@ module: ## the module for the kernel RELEASE or KDIR, the running one if not giv
 
 .PHONY: module-running
 module-running:
-	$(call build_module,$(BUILD)/kmod/running,$(KDIR))
+	$(call build_module,$(BUILD)/kmod/$(KMOD),$(KDIR))
 
 .PHONY: modules
 modules: FERRY_FAULT = y

@@ -8,6 +8,7 @@
 #   kernel.sh vmlinuz NAME      path of the bootable image
 #   kernel.sh modules NAME      folder that holds lib/modules/RELEASE
 #   kernel.sh kdir NAME         KDIR for make -C KDIR M=...
+#   kernel.sh source NAME       unpacked sources, of a kernel that is built from them
 #
 # Nothing is installed into this machine: packages are unpacked into the cache folder
 # ${KVMFERRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvmferry}. To take a newer version of a kernel,
@@ -101,20 +102,26 @@ configure() {
 	make -s olddefconfig
 }
 
-fetch_source() {
-	local name=$1 root=$2 package tree work release
-	package=$(field "$name" 3)
-	work=$cache/$name
-	tree=$work/$package
-	mkdir -p "$work"
-	if [ ! -e "$tree/Makefile" ]; then
+# Unpack the sources if they are not there, print where.
+source_tree() {
+	local package work
+	package=$(field "$1" 3)
+	work=$cache/$1
+	if [ ! -e "$work/source-version" ]; then
+		mkdir -p "$work"
 		need_package_lists "$package"
-		say "fetching the source of $name: $package $(candidate "$package")"
+		say "fetching the source of $1: $package $(candidate "$package")"
 		unpack "$work/package" "$package"
 		tar -C "$work" -xf "$work/package/usr/src/$package.tar.xz"
 		rm -rf "$work/package"
+		make -s -C "$work/$package" kernelversion >"$work/source-version"
 	fi
-	make -s -C "$tree" kernelversion >"$work/source-version"
+	echo "$work/$package"
+}
+
+fetch_source() {
+	local name=$1 root=$2 tree work=$cache/$1 release
+	tree=$(source_tree "$name")
 	if [ "$(cat "$work/configured" 2>/dev/null)" != "$(source_stamp "$name" "$work")" ]; then
 		(cd "$tree" && configure "$here/kernels/$name.config")
 		source_stamp "$name" "$work" >"$work/configured"
@@ -171,10 +178,15 @@ fetch() {
 verb=${1:-} name=${2:-}
 case $verb in
 list) list "${2:-}"; exit ;;
-fetch | release | vmlinuz | modules | kdir) ;;
-*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME" ;;
+fetch | release | vmlinuz | modules | kdir | source) ;;
+*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME | source NAME" ;;
 esac
 [ -n "$(field "$name" 2)" ] || die "no kernel named '$name' (there are: $(names | tr '\n' ' '))"
+if [ "$verb" = source ]; then
+	[ "$(field "$name" 2)" = source ] || die "$name is not built from sources"
+	source_tree "$name"
+	exit
+fi
 root=$cache/kernels/$name
 fetch "$name"
 case $verb in

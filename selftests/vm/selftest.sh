@@ -5,7 +5,6 @@
 #   selftest.sh [KERNEL]     6.1 if not given; on debug, what only that kernel notices
 #
 # Prints KTAP. Runs on this machine, and boots emulated hosts.
-# shellcheck disable=SC2317 # functions are called through ktap_check
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A module that does on purpose what the harness has to notice: proof that a green run means something.
+ * A module that does on purpose what the harness has to notice.
  *
  *	insmod misbehave.ko how=warn|leak|overflow|atomic
  */
@@ -15,7 +15,7 @@ module_param(how, charp, 0);
 MODULE_PARM_DESC(how, "what to do wrong when loaded");
 
 static DEFINE_SPINLOCK(lock);
-static volatile char *block;
+static char *block;
 
 static int __init misbehave_init(void)
 {
@@ -23,6 +23,7 @@ static int __init misbehave_init(void)
 		WARN(1, "on purpose\n");
 	} else if (!strcmp(how, "leak")) {
 		block = kmalloc(1024, GFP_KERNEL);
+		OPTIMIZER_HIDE_VAR(block);
 		block = NULL;
 	} else if (!strcmp(how, "overflow")) {
 		size_t size = 64;
@@ -30,7 +31,7 @@ static int __init misbehave_init(void)
 		block = kmalloc(size, GFP_KERNEL);
 		OPTIMIZER_HIDE_VAR(size);
 		block[size] = 1;
-		kfree((void *)block);
+		kfree(block);
 	} else if (!strcmp(how, "atomic")) {
 		spin_lock(&lock);
 		msleep(20);

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Everything that judges the sources without running them. Prints what is wrong; exit status 1 if anything is.
+#
+#	lint.sh [STEP]...     the steps are the functions below whose names begin with lint_; all if none is named
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top"
+kdir=$(selftests/vm/kernel.sh kdir 6.1)
+
+# Sources of the kernel's dialect, and of user space.
+kernel_sources() { git ls-files 'kmod/*.[ch]' 'uapi/*.h' 'selftests/vm/misbehave/*.c'; }
+agent_sources() { git ls-files 'userspace-agent/*.c'; }
+scripts() { git ls-files '*.sh' .ci/run; }
+
+# checkpatch --strict does not understand TRACE_EVENT: trace.h without it.
+lint_checkpatch() {
+	# shellcheck disable=SC2046 # one name a word
+	checkpatch $(kernel_sources | grep -v trace.h) --strict && checkpatch kmod/trace.h
+}
+
+checkpatch() {
+	"$(selftests/vm/kernel.sh source debug)/scripts/checkpatch.pl" --no-tree --terse --no-summary \
+		--max-line-length=100 --ignore=FILE_PATH_CHANGES -f "$@"
+}
+
+lint_kernel_doc() {
+	local said
+	said=$(kernel_sources | xargs "$kdir/scripts/kernel-doc" -none 2>&1 | grep -v ': warning: no structured comments found' || true)
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
+
+# The kernel's own extra warnings, and sparse, in a copy of the sources of their own.
+lint_sparse() {
+	local log=build/lint.log
+	rm -rf build/kmod/lint
+	make module-running KDIR="$kdir" KMOD=lint FERRY_FAULT=y MODULE_FLAGS='C=2 W=1' >"$log" 2>&1 ||
+		{ cat "$log"; return 1; }
+	! grep -E '(warning|error):' "$log"
+}
+
+# The header is the manual of the ABI: it has to stand alone, in C and in C++.
+lint_uapi() {
+	local language
+	for language in c c++; do
+		gcc -x "$language" -Wall -Wextra -Werror -fsyntax-only -Iuapi -include uapi/linux/kvmferry.h /dev/null || return 1
+	done
+}
+
+lint_clang_tidy() {
+	agent_sources | xargs clang-tidy --quiet -- -std=gnu11 -D_GNU_SOURCE -DKVMFERRY_VERSION='""' \
+		-Iuapi -Iuserspace-agent 2>/dev/null
+}
+
+lint_shellcheck() {
+	scripts | xargs shellcheck
+}
+
+# A name and a licence at the head of every file, and one version everywhere.
+lint_headers() {
+	local bad
+	bad=$(git ls-files | grep -vE '^(COPYING|VERSION|LICENSES/)' | while read -r file; do
+		[ ! -f "$file" ] || head -n 4 "$file" | grep -q SPDX-License-Identifier || echo "$file: no SPDX line"
+	done)
+	grep -qx "PACKAGE_VERSION=\"$(cat VERSION)\"" dkms.conf || bad+=$'\n'"dkms.conf: another version than VERSION"
+	[ -z "$bad" ] || { echo "$bad"; return 1; }
+}
+
+status=0
+# shellcheck disable=SC2046 # one name a word
+[ $# -gt 0 ] || set -- $(declare -F | awk '$3 ~ /^lint_/ { print substr($3, 6) }')
+for step in "$@"; do
+	if "lint_$step"; then
+		echo "ok      $step"
+	else
+		echo "FAILED  $step"
+		status=1
+	fi
+done
+exit $status

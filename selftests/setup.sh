@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Install the Debian packages that building and testing need, those that are missing. Silent if none is.
+set -eu
+
+# package, and why
+packages='
+build-essential         the agent, the module, the test programs
+pkg-config              finds the libraries
+libjansson-dev          QMP, and the JSON that the agent prints
+liblz4-dev              decoding at the target
+libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
+libcmocka-dev           unit tests
+libelf-dev              building modules and kernels
+flex                    building the debug kernel
+bison                   building the debug kernel
+bc                      building the debug kernel
+xz-utils                compressed modules, the kernel source
+rsync                   one copy of the module sources per kernel
+kmod                    depmod, modprobe, modinfo
+cpio                    the initramfs of the emulated host
+busybox-static          what is in it
+qemu-system-x86         the emulated host, and the guests in it
+qemu-utils              disk images of the guests
+iproute2                network name spaces of the migration tests
+dmsetup                 device-mapper targets of the storage tests
+util-linux              flock, setsid
+procps                  ps, for reports
+jq                      reads the QEMUs and check.json
+dkms                    the test that installs the module as a user would
+sparse                  lint
+clang-tidy              lint
+shellcheck              lint
+'
+
+names=$(echo "$packages" | awk '{ print $1 }')
+# not "is it known to dpkg": a removed package is known too
+# shellcheck disable=SC2086 # a list
+installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $names 2>/dev/null | awk '$2 == "installed" { print $1 }')
+missing=
+for name in $names; do
+	echo "$installed" | grep -qxF "$name" || missing="$missing $name"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "These Debian packages are missing, and only root can install them:" >&2
+	echo "$packages" | awk -v missing="$missing " 'index(missing, " " $1 " ") { print "  " $0 }' >&2
+	echo "Run as root: apt-get install$missing" >&2
+	exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+# shellcheck disable=SC2086 # a list
+apt-get -qq -o Dpkg::Use-Pty=0 install --no-install-recommends $missing >/dev/null
