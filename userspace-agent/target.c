@@ -196,8 +196,8 @@ static void take_over(struct target *t)
 
 static int on_commit(struct target *t)
 {
-	if (!t->final)
-		return fail(&t->why, "the source commits before the final pass has ended");
+	if (!t->final || !t->tunnel.received)
+		return fail(&t->why, "the source commits before all of the VM is here");
 
 	t->stage = COMMITTED;
 	t->commit_by = clock_ms() + timeout_ms(t);

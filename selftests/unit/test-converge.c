@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * When to switch over.
+ */
+#include "cmocka-all.h"
+#include "converge.h"
+
+#define MIB	(1ull << 20)
+
+/* A pass at 100 MiB/s of pages that did not compress. */
+static struct converge_pass pass_of(uint64_t pages, uint64_t pending)
+{
+	return (struct converge_pass){
+		.pages = pages,
+		.bytes = pages * 4096,
+		.us = pages * 4096 * 1000000 / (100 * MIB),
+		.pending = pending,
+	};
+}
+
+static struct converge fresh(unsigned int downtime, unsigned int passes)
+{
+	return (struct converge){ .downtime_ms = downtime, .max_passes = passes };
+}
+
+static void test_idle_vm_switches_after_one_pass(void **state)
+{
+	struct converge c = fresh(300, 30);
+	struct converge_pass p = pass_of(262144, 0);
+	unsigned int ms;
+
+	(void)state;
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_FITS);
+	assert_int_equal(ms, CONVERGE_OVERHEAD_MS);
+}
+
+static void test_blackout_is_overhead_and_pending_bytes(void **state)
+{
+	struct converge c = fresh(300, 30);
+	struct converge_pass p = pass_of(262144, 25600);
+	unsigned int ms;
+
+	(void)state;
+	/* 25600 pages are 100 MiB: one second. */
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
+	assert_in_range(ms, 1000 + CONVERGE_OVERHEAD_MS - 1,
+			1001 + CONVERGE_OVERHEAD_MS);
+}
+
+static void test_shrinking_rest_ends_when_it_fits(void **state)
+{
+	struct converge c = fresh(300, 30);
+	uint64_t pages = 262144;
+	unsigned int ms, passes = 0;
+	enum converge_decision d;
+
+	(void)state;
+	do {
+		struct converge_pass p = pass_of(pages, pages / 4);
+
+		d = converge_after(&c, &p, &ms);
+		pages /= 4;
+		passes++;
+	} while (d == CONVERGE_AGAIN);
+	assert_int_equal(d, CONVERGE_FITS);
+	assert_true(ms <= 300);
+	assert_int_equal(passes, 3);
+}
+
+static void test_zero_pages_do_not_flatter(void **state)
+{
+	struct converge c = fresh(300, 30);
+	struct converge_pass p = {
+		.pages = 262144, .zero = 262144 - 2560, .bytes = 10 * MIB,
+		.us = 1000000, .pending = 25600,
+	};
+	unsigned int ms;
+
+	(void)state;
+	/* 25600 pages of 4 KiB at 10 MiB/s, not of the 40 bytes on average. */
+	converge_after(&c, &p, &ms);
+	assert_true(ms > 9000);
+}
+
+static void test_all_zero_first_pass_is_not_optimistic(void **state)
+{
+	struct converge c = fresh(300, 30);
+	struct converge_pass p = {
+		.pages = 262144, .zero = 262144, .bytes = 16384, .us = 1000000,
+		.pending = 25600,
+	};
+	unsigned int ms;
+
+	(void)state;
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
+	assert_true(ms > 1000000);
+}
+
+static void test_short_pass_does_not_spoil_the_rate(void **state)
+{
+	struct converge c = fresh(300, 30);
+	struct converge_pass big = pass_of(262144, 25600);
+	struct converge_pass tiny = {
+		.pages = 10, .bytes = 40960, .us = 500000, .pending = 2560,
+	};
+	unsigned int ms;
+
+	(void)state;
+	converge_after(&c, &big, &ms);
+	/* 10 MiB at 100 MiB/s, although the last pass looked like 80 KiB/s. */
+	assert_int_equal(converge_after(&c, &tiny, &ms), CONVERGE_FITS);
+	assert_in_range(ms, 100, 140);
+}
+
+static void test_last_pass_allowed(void **state)
+{
+	struct converge c = fresh(1, 3);
+	unsigned int ms;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct converge_pass p = pass_of(100000, 50000 >> i);
+
+		assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
+	}
+	struct converge_pass p = pass_of(100000, 10000);
+
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_PASSES);
+}
+
+static void test_no_progress_is_noticed(void **state)
+{
+	struct converge c = fresh(300, 30);
+	enum converge_decision d = CONVERGE_AGAIN;
+	unsigned int ms, passes = 0;
+
+	(void)state;
+	while (d == CONVERGE_AGAIN) {
+		struct converge_pass p = pass_of(100000, 100000 - passes % 2);
+
+		d = converge_after(&c, &p, &ms);
+		passes++;
+	}
+	assert_int_equal(d, CONVERGE_STUCK);
+	assert_int_equal(passes, 4);
+}
+
+static void test_slow_progress_is_progress(void **state)
+{
+	struct converge c = fresh(300, 100);
+	uint64_t pending = 1000000;
+	unsigned int ms;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct converge_pass p = pass_of(1000000, pending);
+
+		assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
+		pending = pending * 85 / 100;
+	}
+}
+
+static void test_no_measurement_is_unknown(void **state)
+{
+	struct converge c = fresh(300, 30);
+	struct converge_pass p = { .pending = 1 };
+	unsigned int ms;
+
+	(void)state;
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
+	assert_int_equal(ms, CONVERGE_UNKNOWN);
+}
+
+static void test_huge_vm_does_not_overflow(void **state)
+{
+	struct converge c = fresh(300, 30);
+	struct converge_pass p = pass_of(1ull << 32, 1ull << 32);	/* 16 TiB */
+	unsigned int ms;
+
+	(void)state;
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
+	assert_in_range(ms, 167000000, 168000000);	/* 46 hours and a half */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_idle_vm_switches_after_one_pass),
+		cmocka_unit_test(test_blackout_is_overhead_and_pending_bytes),
+		cmocka_unit_test(test_shrinking_rest_ends_when_it_fits),
+		cmocka_unit_test(test_zero_pages_do_not_flatter),
+		cmocka_unit_test(test_all_zero_first_pass_is_not_optimistic),
+		cmocka_unit_test(test_short_pass_does_not_spoil_the_rate),
+		cmocka_unit_test(test_last_pass_allowed),
+		cmocka_unit_test(test_no_progress_is_noticed),
+		cmocka_unit_test(test_slow_progress_is_progress),
+		cmocka_unit_test(test_no_measurement_is_unknown),
+		cmocka_unit_test(test_huge_vm_does_not_overflow),
+	};
+
+	return cmocka_run_group_tests_name("converge", tests, NULL, NULL);
+}
