@@ -324,7 +324,7 @@ int main(void)
 	unsigned int i;
 
 	scene_open(&scene);
-	ktap_plan(2 * WRITERS + 9);
+	ktap_plan(2 * WRITERS + 10);
 	a = scene_add_ram(&scene, &(struct ram_spec) {
 		.size = PAGES_A * RAM_PAGE, .gpa = GPA_A,
 	});

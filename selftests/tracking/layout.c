@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The ABI's layout, for 32-bit and 64-bit programs, in C and in C++. Compiled, never
+ * run: the Makefile does it in all four ways.
+ */
+#include <linux/kvmferry.h>
+
+#ifdef __cplusplus
+#define check(what)	static_assert(what, #what)
+#else
+#define check(what)	_Static_assert(what, #what)
+#endif
+
+/* The size, and one field late in the structure that shows where padding went. */
+#define layout(type, size, field, offset) \
+	check(sizeof(struct type) == (size)); \
+	check(__builtin_offsetof(struct type, field) == (offset))
+
+layout(ferry_record, 32, crc, 28);
+layout(ferry_info, 88, reserved, 56);
+layout(ferry_attach, 64, reserved, 48);
+layout(ferry_add_ram, 64, reserved, 40);
+layout(ferry_add_channel, 16, reserved, 12);
+layout(ferry_pass, 32, reserved, 16);
+layout(ferry_status, 208, reserved, 144);
+layout(ferry_pending, 48, reserved, 32);
+layout(ferry_digest, 40, reserved, 24);
+layout(ferry_consume, 32, reserved, 24);
+layout(ferry_ring, 24, size, 16);
+
+/* No two commands are the same, and their numbers hold the sizes above. */
+check(FERRY_INFO == 0xc058f700u);
+check(FERRY_ATTACH == 0xc040f701u);
+check(FERRY_ADD_RAM == 0xc040f702u);
+check(FERRY_ADD_CHANNEL == 0xc010f703u);
+check(FERRY_PASS == 0xc020f704u);
+check(FERRY_STATUS == 0xc0d0f705u);
+check(FERRY_PENDING == 0xc030f706u);
+check(FERRY_DIGEST == 0xc028f707u);
+check(FERRY_CONSUME == 0xc020f740u);
