@@ -301,7 +301,7 @@ static void test_verify_agrees(void **state)
 	records_raw(&s->records[1], 0, RAM_PAGES - 3, 3, s->content);
 	records_raw(&s->records[0], 1, 2 * CHUNK + 500, 12, s->content);
 	end_pass(s, 1, true);
-	read(s->wake, &woken, 8);
+	assert_int_equal(read(s->wake, &woken, 8), -1);
 
 	v = verify_start(s->ram, 2, 3, key, s->wake, &s->why);
 	assert_non_null(v);
