@@ -18,6 +18,9 @@
  *  - RAM settles only after `stop` has returned: before, disk requests in
  *    flight still write to it. It settles before `device`, as QEMU loads device
  *    state on top of it, and once more after, as saving devices may write too.
+ *  - RAM is read anew and compared before `device`: to load device state is to
+ *    write to RAM (KVM stores the wall clock of a kvmclock guest, for one), so
+ *    afterwards the two sides differ, rightly.
  *  - The record "committed" is durable before the first byte of COMMIT leaves. So
  *    whatever crashes, there is never a target that may run the VM next to a source
  *    that does not know.
@@ -213,7 +216,7 @@ static int act_handover(struct source *s, struct failure *why)
 	return outgoing_migrate(s, why);
 }
 
-static int act_resettle(struct source *s, struct failure *why)
+static int act_settle(struct source *s, struct failure *why)
 {
 	if (passes_settle(s, why))
 		return -1;
@@ -290,11 +293,11 @@ static const struct stage stages[] = {
 	{ "handover", "making QEMU ready to hand over",
 	  act_handover, outgoing_cancel },
 	{ "settle", "sending the last pages",
-	  passes_settle, NULL },
+	  act_settle, NULL },
 	{ "device", "handing over device state",
 	  outgoing_continue, NULL },
 	{ "resettle", "sending what saving device state has written",
-	  act_resettle, NULL },
+	  passes_settle, NULL },
 	{ "commit", "committing the VM to the target",
 	  act_commit, undo_commit },
 	{ "running", "waiting for the target to run the VM",

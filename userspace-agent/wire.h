@@ -34,10 +34,10 @@
  *	(N streams)      ->
  *	... records of pass 1, 2, ...
  *	                 <-             PASS_DONE     for each pass, with digests
- *	DEVICE           <->            DEVICE        QEMU's own stream, opaque
- *	DEVICE_EOF       <->            DEVICE_EOF
  *	[VERIFY]         ->
  *	                 <-             [VERIFIED]    digests of RAM read anew
+ *	DEVICE           <->            DEVICE        QEMU's own stream, opaque
+ *	DEVICE_EOF       <->            DEVICE_EOF
  *	... source QEMU: completed
  *	COMMIT           ->                           the target owns the VM
  *	                 <-             RUNNING       and it runs there (see HELLO)

@@ -36,13 +36,18 @@ GUEST_MACHINE=${GUEST_MACHINE:-q35}
 GUEST_EXTRA=${GUEST_EXTRA:-}            # more words for QEMU
 GUEST_TMPFS=${GUEST_TMPFS:-size=600m}   # mount options of ram/
 GUEST_PORT=7070
-GUEST_PATIENCE=${GUEST_PATIENCE:-180}   # seconds that an agent may take
+GUEST_UUID=6b766d66-6572-7279-0000-000000000001
+GUEST_PATIENCE=${GUEST_PATIENCE:-180}   # seconds that an agent may take in all
+GUEST_TIMEOUT=${GUEST_TIMEOUT:-60}      # and for one step: interpreted CPUs are slow
 
 if [ "${KVMFERRY_IN_HOST:-}" != 1 ]; then
 	echo "1..0 # SKIP runs in the emulated host only: selftests/vm/host.sh --kernel 6.1 -- $0"
 	exit 4
 fi
-[ "$KVMFERRY_KERNEL" != debug ] || GUEST_PATIENCE=$((GUEST_PATIENCE * 3))
+if [ "$KVMFERRY_KERNEL" = debug ]; then
+	GUEST_PATIENCE=$((GUEST_PATIENCE * 3))
+	GUEST_TIMEOUT=$((GUEST_TIMEOUT * 3))
+fi
 
 guest_qmp_tool=$KVMFERRY_BUILD/migration/qmp
 guest_address() { case $1 in a) echo 192.0.2.1 ;; b) echo 192.0.2.2 ;; esac; }
@@ -139,7 +144,7 @@ guest_launch() {
 	: >"$dir/console"
 	mapfile -t words < <(guest_memory_words "$host")
 	# shellcheck disable=SC2086 # GUEST_EXTRA is words
-	host_start "$host" qemu qemu-system-x86_64 -name "guest-$host" -machine "$GUEST_MACHINE" -accel kvm -cpu host \
+	host_start "$host" qemu qemu-system-x86_64 -name ferried -uuid "$GUEST_UUID" -machine "$GUEST_MACHINE" -accel kvm -cpu host \
 		-smp 2 "${words[@]}" -nodefaults -no-user-config -display none -no-reboot \
 		-chardev pipe,id=console,path="$dir/console" -serial chardev:console \
 		-qmp "unix:$dir/qmp.agent,server=on,wait=off" -qmp "unix:$dir/qmp.test,server=on,wait=off" \
@@ -334,7 +339,7 @@ agent_receive() {
 	local host=$1 dir=$GUEST_DIR/$1
 	shift
 	host_start "$host" receive "$KVMFERRY_AGENT" receive --qmp "$dir/qmp.agent" \
-		--listen "$(guest_address "$host"):$GUEST_PORT" --state-dir "$dir/state" "$@"
+		--listen "$(guest_address "$host"):$GUEST_PORT" --state-dir "$dir/state" --timeout "$GUEST_TIMEOUT" "$@"
 	agent_ready() { agent_listens "$host" || host_idle "$host" receive; }
 	guest_until 30 agent_ready
 	agent_listens "$host"
@@ -344,7 +349,7 @@ agent_start_send() {
 	local from=$1 to=$2 dir=$GUEST_DIR/$1
 	shift 2
 	host_start "$from" send "$KVMFERRY_AGENT" send --qmp "$dir/qmp.agent" --to "$(guest_address "$to"):$GUEST_PORT" \
-		--state-dir "$dir/state" "$@"
+		--state-dir "$dir/state" --timeout "$GUEST_TIMEOUT" "$@"
 }
 
 agent_end() {

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the migration tests share: KTAP, the two hosts, and the questions asked after a migration. Sourced, with set -eu.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=selftests/lib/ktap.sh
+. "$here/../lib/ktap.sh"
+# shellcheck source=selftests/lib/guest.sh
+. "$here/../lib/guest.sh"
+
+# is NAME GOT WANTED: one result
+is() {
+	if [ "$2" = "$3" ]; then ktap_ok "$1"; else ktap_fail "$1" "got '$2' instead of '$3'"; fi
+}
+
+# scene_open: the module, the hosts, and their end. A test that ends early says why: its plan stays unfulfilled.
+scene_open() {
+	host_module_load
+	guest_open
+	trap guest_close EXIT
+}
+
+# The last event of this name that the sender wrote with --json. sent_event HOST NAME
+sent_event() { jq -c --arg name "$2" 'select(.event == $name)' "$GUEST_DIR/$1/send.out" | tail -n 1; }
+
+# tell_done HOST: the sender's summary, as a diagnostic
+tell_done() {
+	ktap_note "$(sent_event "$1" done | jq -r '"\(.passes) passes, \(.pages_sent) pages sent, \(.pages_zero) zero, " +
+		"\(.bytes_wire) bytes on the wire (1:\(.ratio * 10 | floor / 10)), blackout \(.blackout_ms | floor) ms"')"
+}
+
+# The one sentence with which the agent ended. agent_reason HOST send|receive
+agent_reason() { grep -E '^kvmferry: error: ' "$GUEST_DIR/$1/$2.err" | tail -n 1; }
+
+# says HOST send|receive REGEX: it ended with one error line, which has these words
+says() {
+	local lines
+	lines=$(grep -cE '^kvmferry: error: ' "$GUEST_DIR/$1/$2.err" || true)
+	if [ "$lines" != 1 ] || ! agent_reason "$1" "$2" | grep -qE -- "$3"; then
+		ktap_note "expected one error line with '$3' from $2 on host $1, got:"
+		sed 's/^/#   /' "$GUEST_DIR/$1/$2.err"
+		return 1
+	fi
+}
+
+# The guest is unharmed: it goes on, and all of its memory is what it should be. healthy HOST
+healthy() {
+	local report
+	guest_continues "$1" || return 1
+	report=$(guest_report "$1") || { echo "$report"; return 1; }
+	ktap_note "host $1: $report"
+	[[ $report == *" 0 errors,"* ]] || return 1
+	[ "$(guest_errors "$1")" = 0 ] || {
+		ktap_note "the guest's console on host $1 tells of trouble:"
+		grep -nE 'error:|panic|Oops|BUG|Call Trace' "$GUEST_DIR/$1/console" | head -n 20 | sed 's/^/#   /'
+		return 1
+	}
+}
+
+# What a migration may leave on a host besides a QEMU: owner records, and nothing else.
+# tidy HOST: no agent, no listener, no file in ram/ that QEMU did not make, no stranger in the state folder
+tidy() {
+	local dir=$GUEST_DIR/$1 file
+	host_idle "$1" send && host_idle "$1" receive || { ktap_note "an agent still runs on host $1"; return 1; }
+	if agent_listens "$1"; then ktap_note "something still listens on host $1"; return 1; fi
+	for file in "$dir"/ram/*; do
+		case $file in
+		*/\* | */vm | */node0 | */node1) ;;
+		*) ktap_note "left behind: $file"; return 1 ;;
+		esac
+	done
+	for file in "$dir"/state/*; do
+		case $file in
+		*/\* | *.source | *.target) ;;
+		*) ktap_note "left behind: $file"; return 1 ;;
+		esac
+	done
+}
+
+# move FROM TO ARGS...: a whole migration to a QEMU started for it; fails loudly if the guest is not well afterwards
+move() {
+	local from=$1 to=$2
+	guest_await "$to" || return 1
+	migrate_once "$@" || { ktap_note "exit status $?"; return 1; }
+	tell_done "$from"
+	guest_until 20 host_idle "$from" qemu || { ktap_note "the source's QEMU is still there"; return 1; }
+	guest_reap "$from"
+	healthy "$to" && tidy "$from" && tidy "$to"
+}
