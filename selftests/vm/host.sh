@@ -56,11 +56,12 @@ initrd=$("$here/initramfs.sh" "$kernel") || die "no initramfs for $kernel"
 guest=$("$here/kernel.sh" vmlinuz 6.1) || die "no kernel for the guests"
 
 run=$(mktemp -d "$top/build/vm/run.XXXXXX")
-qemu=''
+qemu='' timer=''
 clean_up() {
 	trap - EXIT INT TERM HUP
 	[ -z "$qemu" ] || kill -9 "$qemu" 2>/dev/null || true
-	wait
+	[ -z "$timer" ] || kill "$timer" 2>/dev/null || true
+	[ -z "$qemu" ] || close_pipes 2>/dev/null
 	rm -rf "$run"
 }
 trap clean_up EXIT
@@ -103,6 +104,16 @@ open_pipes() {
 	cat "$run/monitor.out" >"$run/monitor" &
 	cat "$run/verdict" >"$run/verdicts" &
 	cat "$run/out" &
+}
+
+# A QEMU that did not start has not opened the pipes, and the readers would wait for it for ever.
+close_pipes() {
+	local pipe
+	for pipe in out verdict serial.out monitor.out; do
+		exec 8<>"$run/$pipe"
+		exec 8>&-
+	done
+	wait
 }
 
 start_qemu() {
@@ -209,12 +220,13 @@ wait -n "$qemu" "$timer" || true
 if running; then
 	dump_state
 	kill -9 "$qemu"
-	wait 2>/dev/null # or bash reports the kill
+	close_pipes 2>/dev/null # bash would report the kill
+	qemu=''
 	show_tail 40
 	exit 124
 fi
-qemu=''
-kill "$timer"
-wait
+kill "$timer" 2>/dev/null || true # it may just have ended
+close_pipes
+qemu='' timer=''
 echo "host.sh: $kernel, $((SECONDS - started)) s" >>"$console"
 judge
