@@ -87,6 +87,7 @@ void ferry_open(struct ferry *f, stream_sink_fn *sink, void *context)
 	f->mem = -1;
 	f->sink = sink ?: ignore_record;
 	f->context = context;
+	f->codec = FERRY_CODEC_LZ4;
 	for (i = 0; i < FERRY_KEY_SIZE; i++)
 		f->key[i] = 0xa0 + i;
 }
@@ -151,7 +152,7 @@ int ferry_add_channel(struct ferry *f, uint64_t size)
 void ferry_setup(struct ferry *f, pid_t pid, const struct ram *ram, unsigned int rams,
 		 unsigned int channels, uint64_t size)
 {
-	int err = ferry_attach(f, pid, FERRY_CODEC_LZ4);
+	int err = ferry_attach(f, pid, f->codec);
 	unsigned int i;
 
 	if (err)

@@ -24,6 +24,7 @@ struct ferry {
 	int fd;
 	int mem;
 	uint8_t key[FERRY_KEY_SIZE];
+	uint32_t codec;		/* for ferry_setup(); LZ4 if nobody changes it */
 	unsigned int channels;
 	struct ferry_ring_client channel[FERRY_MAX_CHANNELS];
 	stream_sink_fn *sink;
