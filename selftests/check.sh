@@ -35,6 +35,12 @@ mkdir -p "$results"
 
 passed=0 failed=0 skipped=0 json=''
 
+# the emulated host that runs now; it does not outlive us
+host=''
+trap '[ -z "$host" ] || kill "$host"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
 # record KERNEL NAME RESULT SECONDS [WHY]: one verdict, one line for the reader, one object for check.json
 record() {
 	local mark
@@ -148,15 +154,15 @@ boot() {
 		total=$((total + seconds))
 		echo "$name $seconds $program" >>"$run"
 	done < <(rows "$kernel")
-	exec 3< <(
-		status=0
-		"$here/vm/host.sh" --kernel "$kernel" --memory "$memory" --timeout $total --console "$log.console" -- \
-			selftests/vm/run-tests.sh "$run" 2>&1 || status=$?
-		echo "host.sh status $status"
-	)
-	read_results "$kernel" "$log" <&3
-	exec 3<&-
-	status=$(sed -n 's/^host.sh status //p' "$log" | tail -n 1)
+	rm -f "$results/pipe"
+	mkfifo "$results/pipe"
+	"$here/vm/host.sh" --kernel "$kernel" --memory "$memory" --timeout $total --console "$log.console" -- \
+		selftests/vm/run-tests.sh "$run" >"$results/pipe" 2>&1 &
+	host=$!
+	read_results "$kernel" "$log" <"$results/pipe"
+	wait $host || status=$?
+	host=''
+	rm "$results/pipe"
 	while read -r name _; do
 		[[ $reported != *" $name "* ]] || continue
 		[ -z "$last_words" ] || printf '%s' "$last_words"
@@ -164,13 +170,12 @@ boot() {
 		record "$kernel" "$name" fail 0 "the host ended (status $status) before this test had a verdict"
 	done <"$run"
 	# the host's own verdict: what came after the tests, such as leaks
-	case $status in
-	0 | 1) record "$kernel" "host-$memory" pass $((SECONDS - started)) "kernel log clean, no leaks" ;;
-	*)
+	if [[ $status -le 1 && $last_words != *"host.sh: the kernel complained"* ]]; then
+		record "$kernel" "host-$memory" pass $((SECONDS - started)) "kernel log clean, no leaks"
+	else
 		printf '%s' "$last_words"
 		record "$kernel" "host-$memory" fail $((SECONDS - started)) "host.sh status $status"
-		;;
-	esac
+	fi
 }
 
 run_kernel() {
@@ -192,7 +197,12 @@ if [ $build = 1 ]; then
 	done
 	run_unit_tests
 fi
-[ $whole = 0 ] || on_machine harness "$here/vm/selftest.sh"
+if [ $whole = 1 ]; then
+	on_machine harness "$here/vm/selftest.sh"
+	case " ${kernels//$'\n'/ } " in
+	*" debug "*) on_machine harness-debug "$here/vm/selftest.sh" debug ;;
+	esac
+fi
 for kernel in $kernels; do
 	run_kernel "$kernel"
 done
