@@ -22,6 +22,16 @@ scene_open() {
 # The last event of this name that the sender wrote with --json. sent_event HOST NAME
 sent_event() { jq -c --arg name "$2" 'select(.event == $name)' "$GUEST_DIR/$1/send.out" | tail -n 1; }
 
+# holds FILE CONDITION: the objects in it, as an array, meet a condition of jq
+holds() { jq -es "$2" "$1" >/dev/null || { tail -n 2 "$1" | cut -c1-400 | sed 's/^/#   /'; return 1; }; }
+
+# told HOST EVENT CONDITION: the sender's last event of this name meets a condition of jq
+told() {
+	local event
+	event=$(sent_event "$1" "$2")
+	jq -e "$3" <<<"$event" >/dev/null || { ktap_note "the event: ${event:-none}"; return 1; }
+}
+
 # tell_done HOST: the sender's summary, as a diagnostic
 tell_done() {
 	ktap_note "$(sent_event "$1" done | jq -r '"\(.passes) passes, \(.pages_sent) pages sent, \(.pages_zero) zero, " +
@@ -85,4 +95,74 @@ move() {
 	guest_until 20 host_idle "$from" qemu || { ktap_note "the source's QEMU is still there"; return 1; }
 	guest_reap "$from"
 	healthy "$to" && tidy "$from" && tidy "$to"
+}
+
+# The state in the owner record of a host: owns, committed ..., or none. record_of HOST source|target
+record_of() {
+	local file
+	for file in "$GUEST_DIR/$1/state"/*."$2"; do
+		if [ -e "$file" ]; then
+			sed -n 's/^state //p' "$file"
+			return
+		fi
+	done
+	echo none
+}
+
+# After something broke in the middle: who owns the VM by the rule of the owner records? Does what an operator would
+# do, and sets owner to a, b, nobody (its QEMU was killed), or twice: then kvmferry has failed.
+recover() {
+	local here there source target
+	here=$(guest_status a) there=$(guest_status b)
+	source=$(record_of a source) target=$(record_of b target)
+	ktap_note "afterwards: a is $here, with record $source; b is $there, with record $target"
+	if [ "$here" = running ] && [ "$there" = running ]; then
+		owner=twice
+	elif [ "$here" = running ]; then
+		owner=a
+	elif [ "$there" = running ]; then
+		owner=b
+	elif [ "$source" = gone ] || { [ "$source" = committed ] && { [ "$target" = owns ] || [ "$target" = running ]; }; }; then
+		owner=b
+	else
+		owner=a
+	fi
+	case $owner in
+	a) recover_on a "$here" b ;;
+	b) recover_on b "$there" a ;;
+	esac
+}
+
+# recover_on HOST STATUS OTHER
+recover_on() {
+	if [ "$2" = gone ]; then
+		owner=nobody
+		guest_kill "$1"
+	elif [ "$2" != running ]; then
+		guest_qmp "$1" '{"execute": "cont"}' >/dev/null || true
+	fi
+	guest_kill "$3"
+	rm -f "$GUEST_DIR"/*/state/*
+}
+
+# Wait until the sender has begun this stage (see userspace-agent/stages.c), or has ended. at_stage HOST NAME
+at_stage() {
+	local end=$((SECONDS + GUEST_PATIENCE)) text
+	while host_runs "$1" send && [ "$SECONDS" -lt "$end" ]; do
+		text=$(<"$GUEST_DIR/$1/send.out")
+		[[ $text != *"\"stage\""*"\"name\":\"$2\""* ]] || return 0
+		guest_nap 0.02
+	done
+	return 1
+}
+
+# Wait until N pages have been sent in the first pass: in the middle of everything.
+in_mid_pass() {
+	local end=$((SECONDS + GUEST_PATIENCE)) text
+	while host_runs "$1" send && [ "$SECONDS" -lt "$end" ]; do
+		text=$(<"$GUEST_DIR/$1/send.out")
+		[[ $text != *'"event":"pass"'* ]] || return 0
+		guest_nap 0.05
+	done
+	return 1
 }

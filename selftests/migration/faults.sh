@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Controls: what is broken on purpose must be found out. Were one of these to pass unnoticed, no other test could be
+# believed.
+set -eu
+# shellcheck source=selftests/migration/scene.sh
+. "$(dirname "$0")/scene.sh"
+
+arm() { echo "$1" >/sys/module/kvmferry/parameters/fault; }
+
+# caught FAULT WORDS ARGS...: the migration fails with these words, and the guest has not noticed
+caught() {
+	local status=0 fault=$1 words=$2
+	shift 2
+	guest_await b
+	agent_receive b --insecure --json || return 1
+	arm "$fault"
+	agent_send a b --insecure --json "$@" || status=$?
+	arm ""
+	agent_end b receive || true
+	guest_kill b
+	[ "$status" = 1 ] || { ktap_note "send's status is $status"; return 1; }
+	says a send "$words" || return 1
+	ktap_note "$(agent_reason a send)"
+	healthy a
+}
+
+# Damage a page of the target's memory behind everybody's back, once it has arrived. Takes one of the workload's own,
+# which begin with "kvmferry" in little-endian.
+damage() {
+	local at='' end=$((SECONDS + 60))
+	while [ -z "$at" ] && [ "$SECONDS" -lt "$end" ]; do
+		guest_nap 0.5
+		at=$(LC_ALL=C grep -abo -m 1 yrrefmvk "$GUEST_DIR/b/ram/vm" |
+			awk -F: '$1 % 4096 == 0 { print $1; exit }')
+	done
+	[ -n "$at" ] || { ktap_note "no page of the workload has arrived"; return 1; }
+	printf damage | dd of="$GUEST_DIR/b/ram/vm" bs=1 seek=$((at + 2048)) conv=notrunc status=none
+	ktap_note "damaged the page at $at while $(host_runs a send && echo the migration is under way || echo nothing goes on)"
+}
+
+begin() {
+	guest_await b
+	agent_receive b --insecure --json || return 1
+	agent_start_send a b --insecure --json "$@"
+	damage
+}
+
+found_by_verify() {
+	local status=0
+	begin --verify full || return 1
+	agent_end a send || status=$?
+	agent_end b receive || true
+	guest_kill b
+	[ "$status" = 1 ] && says a send "differs on the target" && healthy a
+}
+
+# Without --verify full nobody looks at what lies there; the guest will.
+found_by_guest() {
+	local status=0
+	begin || return 1
+	agent_end a send || status=$?
+	agent_end b receive || true
+	[ "$status" = 0 ] || { ktap_note "send's status is $status: $(agent_reason a send)"; return 1; }
+	guest_until 20 host_idle a qemu
+	guest_reap a
+	guest_report b
+	grep '^guest: error' "$GUEST_DIR/b/console" | sed 's/^/# /'
+	[ "$(guest_errors b)" = 1 ]
+}
+
+# quiet HOST: the guest writes nothing, so that no damaged page is sent anew
+quiet() { guest_say "$1" stop; }
+
+ktap_plan 6
+scene_open
+guest_start a
+guest_say a "rate 4000"
+ktap_check "a module that loses writes is found out by --verify full" caught protect-all "differs on the target" --verify full
+guest_say a "rate 1000"
+ktap_check "records damaged on their way are found out" caught crc-wrong "checksum"
+ktap_check "a page that cannot be read ends the migration" caught read-error "could not be read back"
+quiet a
+ktap_check "a page damaged on the target is found out by --verify full" found_by_verify
+ktap_check "and by the guest" found_by_guest
+guest_kill b
+ktap_check "the module unloads" host_module_unload
+ktap_end
