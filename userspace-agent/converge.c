@@ -2,7 +2,7 @@
 /*
  * When to switch over.
  */
-#include <limits.h>
+#include <stdbool.h>
 
 #include "converge.h"
 
@@ -37,9 +37,9 @@ unsigned int converge_blackout(const struct converge *c, uint64_t pending)
 	if (!pending)
 		return CONVERGE_OVERHEAD_MS;
 	if (!c->bytes_per_s)
-		return UINT_MAX;
+		return CONVERGE_UNKNOWN;
 	ms = CONVERGE_OVERHEAD_MS + bytes * 1000 / c->bytes_per_s;
-	return ms < UINT_MAX ? (unsigned int)ms : UINT_MAX;
+	return ms < CONVERGE_UNKNOWN ? (unsigned int)ms : CONVERGE_UNKNOWN;
 }
 
 /* Progress is a tenth less than ever before; anything else is noise. */

@@ -14,11 +14,13 @@
 #ifndef KVMFERRY_CONVERGE_H
 #define KVMFERRY_CONVERGE_H
 
-#include <stdbool.h>
+#include <limits.h>
 #include <stdint.h>
 
 #define CONVERGE_OVERHEAD_MS	30	/* as measured with small device states */
 #define CONVERGE_PAGE_BYTES	4144	/* bytes of a page on the wire at worst */
+
+#define CONVERGE_UNKNOWN	UINT_MAX	/* instead of milliseconds */
 
 /* One pass, as it was measured. */
 struct converge_pass {
@@ -57,7 +59,7 @@ enum converge_decision converge_after(struct converge *c,
 				      const struct converge_pass *pass,
 				      unsigned int *blackout_ms);
 
-/* The expected blackout in milliseconds with @pending pages still to be sent. */
+/* The expected blackout in milliseconds with @pending pages left, or unknown. */
 unsigned int converge_blackout(const struct converge *c, uint64_t pending);
 
 /* Why it was decided so, for people: a part of a sentence. */

@@ -85,12 +85,12 @@ static struct converge_pass measure(const struct source *s)
 static void tell_decision(struct source *s, enum converge_decision decision)
 {
 	progress_event(&s->progress, "decision",
-		       json_pack("{s:I, s:s, s:s, s:I}", "pass",
+		       json_pack("{s:I, s:s, s:s, s:o}", "pass",
 				 (json_int_t)s->pass, "decision",
 				 decision == CONVERGE_AGAIN ? "again" : "switch",
 				 "reason", converge_reason(decision),
 				 "expected_blackout_ms",
-				 (json_int_t)s->blackout_ms));
+				 progress_blackout(s->blackout_ms)));
 	if (decision == CONVERGE_FITS || decision == CONVERGE_AGAIN)
 		return;
 	log_warn("switching over although the blackout will be about %u ms instead of %u: %s",
@@ -106,7 +106,7 @@ int passes_converge(struct source *s, struct failure *why)
 		.downtime_ms = s->options->downtime_ms,
 		.max_passes = s->options->max_passes,
 	};
-	s->blackout_ms = UINT32_MAX;
+	s->blackout_ms = CONVERGE_UNKNOWN;
 	do {
 		struct converge_pass pass;
 

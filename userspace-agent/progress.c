@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "converge.h"
 #include "log.h"
 #include "progress.h"
 
@@ -120,18 +121,24 @@ static struct sample measure(const struct progress *p,
 	return s;
 }
 
+json_t *progress_blackout(unsigned int ms)
+{
+	return ms == CONVERGE_UNKNOWN ? json_null() : json_integer(ms);
+}
+
 static void show_json(struct progress *p, const struct ferry_status *status,
 		      const struct sample *s, unsigned int blackout_ms,
 		      bool ended)
 {
 	progress_event(p, "pass",
-		       json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:b}",
+		       json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:b}",
 				 "pass", (json_int_t)status->pass,
 				 "pending_pages", (json_int_t)status->pending,
 				 "sent_pages", (json_int_t)s->sent,
 				 "bytes_wire", (json_int_t)s->wire,
 				 "rate_mb_s", s->rate, "dirty_mb_s", s->dirty,
-				 "expected_blackout_ms", (json_int_t)blackout_ms,
+				 "expected_blackout_ms",
+				 progress_blackout(blackout_ms),
 				 "ended", ended));
 }
 
@@ -141,7 +148,7 @@ static void show_line(struct progress *p, const struct ferry_status *status,
 	wipe(p);
 	fprintf(stderr, "pass %u  %3.0f%%  %.1f MB/s  VM writes %.1f MB/s  ",
 		status->pass, s->percent, s->rate, s->dirty);
-	if (blackout_ms == UINT32_MAX)
+	if (blackout_ms == CONVERGE_UNKNOWN)
 		fputs("blackout not known yet", stderr);
 	else
 		fprintf(stderr, "blackout now %u ms", blackout_ms);

@@ -9,7 +9,8 @@
  *	message		level, text
  *	stage		name, doing
  *	pass		pass, pending_pages, sent_pages, bytes_wire,
- *			rate_mb_s, dirty_mb_s, expected_blackout_ms, ended
+ *			rate_mb_s, dirty_mb_s, expected_blackout_ms (null: not
+ *			known yet), ended
  *	decision	pass, decision, reason, expected_blackout_ms
  *	done		status ("moved"), passes, pages_sent, pages_zero, bytes_raw,
  *			bytes_wire, ratio, blackout_ms, total_ms, downtime
@@ -56,6 +57,9 @@ void progress_pass_begin(struct progress *p, const struct ferry_status *status);
  */
 void progress_pass(struct progress *p, const struct ferry_status *status,
 		   unsigned int blackout_ms, bool ended);
+
+/* An expected blackout as JSON: milliseconds, or null while it is not known. */
+json_t *progress_blackout(unsigned int ms);
 
 /**
  * progress_event - one object with --json, nothing otherwise

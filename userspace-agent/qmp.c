@@ -54,7 +54,7 @@ struct qmp {
 	struct pending *pending;
 	long numbers;
 	bool oob;
-	bool broken;
+	struct failure broken;	/* why it is of no use any more; empty: it is */
 	json_t *greeting;
 	char version[32];
 	int version_number;
@@ -353,14 +353,11 @@ static int read_in(struct qmp *qmp, struct failure *why)
 
 int qmp_pump(struct qmp *qmp, struct failure *why)
 {
-	if (qmp->broken)
-		return fail(why, "%s: the connection to QEMU is broken",
-			       qmp->name);
-	if (flush_out(qmp, why) || read_in(qmp, why)) {
-		qmp->broken = true;
-		return -1;
-	}
-	return 0;
+	struct failure *broken = &qmp->broken;
+
+	if (!broken->text[0] && !flush_out(qmp, broken) && !read_in(qmp, broken))
+		return 0;
+	return fail(why, "%s", broken->text);
 }
 
 /* ------------------------------------------------------------------------
@@ -452,18 +449,17 @@ static int await(struct qmp *qmp, long number, int timeout, json_t **result,
 	int done;
 
 	for (;;) {
-		struct failure pump = { 0 };
-		int broken = qmp_pump(qmp, &pump);
+		/* A reply that came before the connection broke still counts. */
+		int broken = qmp_pump(qmp, NULL);
 
 		done = qmp_reply(qmp, number, result, why);
 		if (done)
 			return done;
 		if (broken)
-			return fail(why, "%s", pump.text);
+			return fail(why, "%s", qmp->broken.text);
 		if (!clock_left(deadline))
 			break;
-		if (wait_for_bytes(qmp, deadline, &pump))
-			qmp->broken = true;
+		wait_for_bytes(qmp, deadline, NULL);
 	}
 	p = pending_find(qmp, number);
 	fail(why, "%s: no answer from QEMU within %d ms; its main loop is blocked, often by slow storage",

@@ -267,14 +267,17 @@ static int add_backend(struct ramblocks *rams, const struct survey *s,
 	return add_block(rams, s, id, &found, why);
 }
 
-/* What QEMU sends itself: every block that was not added above. */
+/*
+ * What QEMU sends itself: every block that was not added above. One without a name
+ * belongs to no device, and is not sent.
+ */
 static uint64_t count_left(const struct ramblocks *rams, const char *text)
 {
 	struct hmp_ramblock block;
 	uint64_t left = 0;
 
 	while (hmp_next_ramblock(&text, &block))
-		if (!ramblocks_by_name(rams, block.name))
+		if (block.name[0] && !ramblocks_by_name(rams, block.name))
 			left += block.used;
 	return left;
 }

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmocka-all.h"
 #include "journal.h"
+#include "cmocka-all.h"
 
 #define VM	"0d6c3f6e-0c9b-4a0c-8d7c-111111111111"
 
