@@ -64,8 +64,9 @@ static int take_frame(struct source *s, const struct wire_frame *frame,
 			break;
 		return tunnel_deliver(&s->tunnel, payload, frame->length, why);
 	case WIRE_DEVICE_EOF:
+		/* No device state was sent yet, so that QEMU did not end well. */
 		if (s->tunnel.fd < 0)
-			break;
+			return fail(why, "the target's QEMU has gone; see its messages there");
 		return tunnel_deliver_eof(&s->tunnel, why);
 	case WIRE_RUNNING:
 		if (!s->committed)
