@@ -53,7 +53,7 @@ static int listen_one(const struct addrinfo *at, bool insecure, struct failure *
 static int listen_any(const char *where, bool insecure, struct failure *why)
 {
 	struct failure last = { 0 };
-	struct addrinfo *list;
+	struct addrinfo *list = NULL;
 	int fd = -1;
 
 	if (transport_resolve(where, true, &list, why))
@@ -163,7 +163,7 @@ static bool read_on(struct half_open *h, struct wire_preamble *preamble)
 	h->have += (size_t)n;
 	if (h->have < WIRE_PREAMBLE_SIZE) {
 		/* Whoever cannot begin right is not worth the wait for the rest. */
-		if (memcmp(h->bytes, WIRE_MAGIC, h->have < 8 ? h->have : 8))
+		if (memcmp(h->bytes, WIRE_MAGIC, h->have < 8 ? h->have : 8) != 0)
 			drop(h, "it does not begin as a kvmferry agent does");
 		return false;
 	}

@@ -450,12 +450,9 @@ void apply_destroy(struct apply *a)
 	free(a);
 }
 
-int apply_punch(struct apply *a, struct failure *why)
+int apply_punch(const struct apply_ram *ram, struct failure *why)
 {
-	for (unsigned int i = 0; i < a->rams; i++)
-		if (punch(&a->ram[i], 0, a->ram[i].size >> FERRY_PAGE_SHIFT, why))
-			return -1;
-	return 0;
+	return punch(ram, 0, ram->size >> FERRY_PAGE_SHIFT, why);
 }
 
 struct apply_stream *apply_stream(struct apply *a, unsigned int number)

@@ -45,7 +45,7 @@ struct apply_stream;
 
 /* The longest record, header and padding included: bytes. */
 #define APPLY_RECORD_MAX	(sizeof(struct ferry_record) + \
-				 FERRY_RECORD_MAX_PAGES * FERRY_PAGE_SIZE)
+				 (size_t)FERRY_RECORD_MAX_PAGES * FERRY_PAGE_SIZE)
 
 /* Codecs that can be decoded, bit (1 << FERRY_CODEC_x). */
 #define APPLY_CODECS	(1u << FERRY_CODEC_NONE | 1u << FERRY_CODEC_LZ4)
@@ -83,12 +83,12 @@ struct apply *apply_create(const struct apply_ram *rams, unsigned int n,
 void apply_destroy(struct apply *a);
 
 /**
- * apply_punch - give back all memory of all RAM blocks, so that they read as zero
+ * apply_punch - give back all memory of a RAM block, so that it reads as zero
  *
- * To be called before the first record. Without it, the caller vouches that they
- * do already. Returns 0, or -1 with @why.
+ * To be done with all of them before the first record. Without it, the caller vouches
+ * that they read as zero already. Returns 0, or -1 with @why.
  */
-int apply_punch(struct apply *a, struct failure *why);
+int apply_punch(const struct apply_ram *ram, struct failure *why);
 
 /* Stream number @number; it lives as long as @a does. */
 struct apply_stream *apply_stream(struct apply *a, unsigned int number);

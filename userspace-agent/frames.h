@@ -23,11 +23,11 @@
 #include "wire.h"
 
 /* Bytes that may wait to be sent; frames_queue() refuses more. */
-#define FRAMES_OUT_SIZE		(4 * (WIRE_FRAME_SIZE + WIRE_MAX_PAYLOAD))
+#define FRAMES_OUT_SIZE		((size_t)4 * (WIRE_FRAME_SIZE + WIRE_MAX_PAYLOAD))
 /* Of these, bytes that bulk data leaves to short frames. */
 #define FRAMES_OUT_RESERVE	(16u << 10)
 /* Bytes that are read ahead. */
-#define FRAMES_IN_SIZE		(2 * (WIRE_FRAME_SIZE + WIRE_MAX_PAYLOAD))
+#define FRAMES_IN_SIZE		((size_t)2 * (WIRE_FRAME_SIZE + WIRE_MAX_PAYLOAD))
 
 /**
  * struct frames - a control connection

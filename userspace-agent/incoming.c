@@ -41,7 +41,7 @@ static int check_waits(struct incoming *in, struct failure *why)
 
 	if (qmp_runstate(in->qmp, state, sizeof(state), why))
 		return -1;
-	if (strcmp(state, "inmigrate"))
+	if (strcmp(state, "inmigrate") != 0)
 		return fail(why, "the target's QEMU does not wait for a migration: it is "
 			    "\"%s\"; start it with -incoming defer -S", state);
 	return 0;

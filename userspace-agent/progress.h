@@ -17,6 +17,14 @@
  *			(an object of milliseconds), device_bytes, qemu, kernel
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
  *			"paused-here" (QEMU did not continue it) or "in-doubt"
+ *
+ * and when a VM is received
+ *
+ *	listening	address
+ *	receiving	vm, source, ram_bytes
+ *	applied		pass, final, pages, bytes_wire: a pass is in RAM
+ *	done		running (or else it was paused, and is)
+ *	failed		status, reason; the status is "nothing-runs" or "in-doubt"
  */
 #ifndef KVMFERRY_PROGRESS_H
 #define KVMFERRY_PROGRESS_H

@@ -28,10 +28,8 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -39,19 +37,17 @@
 #include <unistd.h>
 
 #include "acceptor.h"
-#include "apply.h"
 #include "clock.h"
 #include "frames.h"
 #include "incoming.h"
 #include "journal.h"
+#include "landing.h"
+#include "progress.h"
 #include "room.h"
-#include "streams.h"
 #include "target.h"
 #include "tunnel.h"
-#include "verify.h"
 
 #define HELLO_TIMEOUT	5000	/* ms from a control connection to its HELLO */
-#define GRACE		1000	/* ms for the source to say why it closed a stream */
 #define TICK		250	/* ms between looks at the clock during a migration */
 #define GOODBYE		2000	/* ms for the last frame to go out */
 
@@ -77,6 +73,7 @@ enum input {
  * @options:	what was asked
  * @stage:	how far it is
  * @begun:	a source said HELLO: our QEMU is of no use for anything else
+ * @progress:	tells programs about it
  * @signals:	a signalfd, for a request to stop
  * @wake:	an eventfd, for the threads
  * @why:	why it failed
@@ -89,20 +86,15 @@ enum input {
  * @hello:	what the source said
  * @journal:	the owner record
  * @recorded:	there is a record
- * @ram:	the RAM blocks in the source's order
- * @apply:	turns records into RAM
- * @streams:	bring records
- * @final:	the final pass has been applied
+ * @landing:	RAM, and the streams that bring it
  * @tunnel:	carries device state
- * @verify:	RAM is being read anew
  * @alive:	when the source last showed a sign of life, clock_ms()
  * @bytes:	bytes on the streams then
- * @closed_by:	when a stream that was closed becomes an error; 0: none was
  * @commit_by:	when QEMU must have loaded its device state, after COMMIT
- * @final_at:	when the final pass had been applied, clock_us()
  */
 struct target {
 	const struct target_options *options;
+	struct progress progress;
 	enum stage stage;
 	bool begun;
 	int signals;
@@ -119,30 +111,13 @@ struct target {
 	struct journal journal;
 	bool recorded;
 
-	struct apply_ram ram[FERRY_MAX_RAM];
-	struct apply *apply;
-	struct streams *streams;
-	bool final;
+	struct landing landing;
 	struct tunnel tunnel;
-	struct verify *verify;
 
 	int64_t alive;
 	uint64_t bytes;
-	int64_t closed_by;
 	int64_t commit_by;
-	int64_t final_at;
 };
-
-/* One line of JSON for programs that follow us; takes the reference. */
-static void report(const struct target *t, json_t *event)
-{
-	if (t->options->json) {
-		json_dumpf(event, stdout, JSON_COMPACT);
-		putchar('\n');
-		fflush(stdout);
-	}
-	json_decref(event);
-}
 
 static int64_t timeout_ms(const struct target *t)
 {
@@ -152,17 +127,6 @@ static int64_t timeout_ms(const struct target *t)
 /* ------------------------------------------------------------------------
  * Taking over
  * ------------------------------------------------------------------------ */
-
-/* What the other side may still send does not matter any more. */
-static void leave_streams(struct target *t)
-{
-	verify_destroy(t->verify);
-	streams_destroy(t->streams);
-	apply_destroy(t->apply);
-	t->verify = NULL;
-	t->streams = NULL;
-	t->apply = NULL;
-}
 
 /* A record that cannot be written is bad; a VM that nobody runs is worse. */
 static void record(struct target *t, enum journal_state state)
@@ -184,7 +148,7 @@ static void take_over(struct target *t)
 	if (run && incoming_run(&t->in, t->options->timeout_s, &t->why))
 		return;
 	log_info("the VM %s here now, %" PRId64 " ms after its last page",
-		 run ? "runs" : "is, paused,", (clock_us() - t->final_at) / 1000);
+		 run ? "runs" : "is, paused,", (clock_us() - t->landing.final_at) / 1000);
 
 	if (t->control.fd < 0 ||
 	    frames_send(&t->control, WIRE_RUNNING, NULL, 0, GOODBYE, &why))
@@ -196,14 +160,14 @@ static void take_over(struct target *t)
 
 static int on_commit(struct target *t)
 {
-	if (!t->final || !t->tunnel.received)
+	if (!t->landing.final || !t->tunnel.received)
 		return fail(&t->why, "the source commits before all of the VM is here");
 
 	t->stage = COMMITTED;
 	t->commit_by = clock_ms() + timeout_ms(t);
 	record(t, JOURNAL_OWNS);
 	acceptor_close(&t->acceptor);
-	leave_streams(t);
+	landing_close(&t->landing);
 	return incoming_query(&t->in, &t->why);
 }
 
@@ -218,7 +182,7 @@ static int examine(struct target *t)
 		return fail(&t->why, "the source compresses with something that this "
 			    "agent does not know; install the same release on both "
 			    "hosts");
-	if (incoming_pair(&t->in, &t->hello, t->ram, &t->why) ||
+	if (incoming_pair(&t->in, &t->hello, t->landing.ram, &t->why) ||
 	    room_check(&t->in.rams, &t->why) ||
 	    journal_admits(t->options->state_dir, JOURNAL_TARGET, t->in.vm,
 			   t->in.rams.pid, &t->why))
@@ -246,16 +210,6 @@ static int start_qemu(struct target *t)
 	return error;
 }
 
-static int start_streams(struct target *t)
-{
-	t->apply = apply_create(t->ram, t->hello.rams, t->hello.streams, t->hello.key,
-				t->wake, &t->why);
-	if (!t->apply || apply_punch(t->apply, &t->why))
-		return -1;
-	t->streams = streams_create(t->apply, t->hello.streams, t->wake);
-	return t->streams ? 0 : fail(&t->why, "not enough memory to receive RAM");
-}
-
 static int on_hello(struct target *t, const uint8_t *payload, size_t len)
 {
 	const char *fault;
@@ -263,31 +217,18 @@ static int on_hello(struct target *t, const uint8_t *payload, size_t len)
 	if (wire_get_hello(&t->hello, payload, len, &fault))
 		return fail(&t->why, "the source's HELLO is wrong: %s", fault);
 	t->begun = true;
-	if (examine(t) || record_incoming(t) || start_streams(t) || start_qemu(t))
+	if (examine(t) || record_incoming(t) ||
+	    landing_open(&t->landing, &t->hello, t->wake, &t->why) || start_qemu(t))
 		return -1;
 
 	t->stage = RECEIVING;
 	log_info("receiving VM %s from %s: %" PRIu64 " MiB in %u RAM blocks over %u "
 		 "streams", t->in.vm, t->peer, t->in.rams.total >> 20, t->hello.rams,
 		 t->hello.streams);
-	report(t, json_pack("{s:s, s:s, s:s, s:I}", "event", "receiving", "vm", t->in.vm,
-			    "source", t->peer, "ram_bytes",
-			    (json_int_t)t->in.rams.total));
+	progress_event(&t->progress, "receiving",
+		       json_pack("{s:s, s:s, s:I}", "vm", t->in.vm, "source", t->peer,
+				 "ram_bytes", (json_int_t)t->in.rams.total));
 	return frames_queue(&t->control, WIRE_READY, NULL, 0, &t->why);
-}
-
-static int on_verify(struct target *t)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int threads = t->hello.streams;
-
-	if (t->verify || !t->final)
-		return fail(&t->why, "the source wants RAM verified at the wrong time");
-	if (cpus > 0 && threads > (unsigned int)cpus)
-		threads = (unsigned int)cpus;
-	t->verify = verify_start(t->ram, t->hello.rams, threads, t->hello.key, t->wake,
-				 &t->why);
-	return t->verify ? 0 : -1;
 }
 
 static int on_abort(struct target *t, const uint8_t *payload, size_t len)
@@ -318,7 +259,7 @@ static int on_frame(struct target *t, const struct wire_frame *frame,
 	case WIRE_DEVICE_EOF:
 		return tunnel_deliver_eof(&t->tunnel, &t->why);
 	case WIRE_VERIFY:
-		return on_verify(t);
+		return landing_verify(&t->landing, &t->why);
 	case WIRE_COMMIT:
 		return on_commit(t);
 	default:
@@ -357,16 +298,15 @@ static int finish_passes(struct target *t)
 {
 	struct wire_digests digests;
 
-	while (apply_take_pass(t->apply, &digests, &t->final)) {
-		if (t->final)
-			t->final_at = clock_us();
-		log_debug("pass %" PRIu64 " is applied%s", digests.pass,
-			  t->final ? ", the final one" : "");
-		report(t, json_pack("{s:s, s:I, s:b, s:I, s:I}", "event", "pass",
-				    "pass", (json_int_t)digests.pass,
-				    "final", t->final,
-				    "bytes", (json_int_t)streams_bytes(t->streams),
-				    "pages", (json_int_t)apply_pages(t->apply)));
+	while (landing_take_pass(&t->landing, &digests)) {
+		progress_event(&t->progress, "applied",
+			       json_pack("{s:I, s:b, s:I, s:I}",
+					 "pass", (json_int_t)digests.pass,
+					 "final", t->landing.final,
+					 "pages",
+					 (json_int_t)apply_pages(t->landing.apply),
+					 "bytes_wire",
+					 (json_int_t)streams_bytes(t->landing.streams)));
 		if (send_digests(t, WIRE_PASS_DONE, &digests))
 			return -1;
 	}
@@ -376,38 +316,9 @@ static int finish_passes(struct target *t)
 static int finish_verify(struct target *t)
 {
 	struct wire_digests digests;
-	int done;
+	int done = landing_take_verify(&t->landing, &digests, &t->why);
 
-	if (!t->verify)
-		return 0;
-	done = verify_result(t->verify, &digests, &t->why);
-	if (done <= 0)
-		return done;
-	verify_destroy(t->verify);
-	t->verify = NULL;
-	return send_digests(t, WIRE_VERIFIED, &digests);
-}
-
-/* A stream that ends early is an error, once the source had time to say why. */
-static int check_streams(struct target *t)
-{
-	struct failure why = { 0 };
-
-	switch (streams_state(t->streams, &why)) {
-	case STREAMS_FLOW:
-		return 0;
-	case STREAMS_CLOSED:
-		if (t->final)
-			return 0;
-		if (!t->closed_by)
-			t->closed_by = clock_ms() + GRACE;
-		if (clock_left(t->closed_by))
-			return 0;
-		break;
-	case STREAMS_FAILED:
-		break;
-	}
-	return fail(&t->why, "%s", why.text);
+	return done > 0 ? send_digests(t, WIRE_VERIFIED, &digests) : done;
 }
 
 static int on_wake(struct target *t)
@@ -418,24 +329,25 @@ static int on_wake(struct target *t)
 		return fail(&t->why, "cannot read an eventfd: %s", strerror(errno));
 	if (t->stage != RECEIVING)
 		return 0;
-	return finish_passes(t) || finish_verify(t) || check_streams(t) ? -1 : 0;
+	return finish_passes(t) || finish_verify(t) ||
+		landing_check(&t->landing, &t->why) ? -1 : 0;
 }
 
 /* ------------------------------------------------------------------------
  * Connections
  * ------------------------------------------------------------------------ */
 
-/* Whoever is not welcome is told why, if that costs nothing. */
+/* Whoever is not welcome is told why, as far as that costs no time. */
 static void turn_away(const struct arrival *arrival, const char *because)
 {
-	uint8_t frame[WIRE_FRAME_SIZE + WIRE_TEXT_SIZE];
-	size_t len = strlen(because);
+	struct frames c;
 
 	log_info("refused a connection from %s: %s", arrival->peer, because);
-	wire_put_frame(frame, WIRE_ABORT, (uint32_t)len);
-	memcpy(frame + WIRE_FRAME_SIZE, because, len);
-	send(arrival->fd, frame, WIRE_FRAME_SIZE + len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(arrival->fd);
+	if (frames_open(&c, arrival->fd, NULL))
+		return;
+	if (!frames_queue(&c, WIRE_ABORT, because, strlen(because), NULL))
+		frames_flush(&c, NULL);
+	frames_close(&c);
 }
 
 static void welcome_control(struct target *t, const struct arrival *arrival)
@@ -458,11 +370,12 @@ static void welcome_control(struct target *t, const struct arrival *arrival)
 static int welcome_stream(struct target *t, const struct arrival *arrival)
 {
 	if (t->stage != RECEIVING ||
-	    memcmp(t->id, arrival->preamble.id, sizeof(t->id))) {
+	    memcmp(t->id, arrival->preamble.id, sizeof(t->id)) != 0) {
 		turn_away(arrival, "it is a stream of a migration that is not known here");
 		return 0;
 	}
-	return streams_add(t->streams, arrival->preamble.channel, arrival->fd, &t->why);
+	return streams_add(t->landing.streams, arrival->preamble.channel, arrival->fd,
+			   &t->why);
 }
 
 static int on_arrivals(struct target *t)
@@ -576,9 +489,9 @@ static int on_input(struct target *t, enum input input)
 /* Has the source, or our QEMU, been silent for too long? */
 static int check_silence(struct target *t)
 {
-	uint64_t bytes = streams_bytes(t->streams);
+	uint64_t bytes = streams_bytes(t->landing.streams);
 
-	if (bytes != t->bytes || t->verify)
+	if (bytes != t->bytes || t->landing.verify)
 		t->alive = clock_ms();
 	t->bytes = bytes;
 	if (clock_left(t->alive + timeout_ms(t)))
@@ -603,7 +516,7 @@ static int on_time(struct target *t)
 		drop_control(t);
 		return 0;
 	case RECEIVING:
-		return check_streams(t) || check_silence(t) ? -1 : 0;
+		return landing_check(&t->landing, &t->why) || check_silence(t) ? -1 : 0;
 	case COMMITTED:
 		if (t->in.status == INCOMING_COMPLETED) {
 			take_over(t);
@@ -620,24 +533,27 @@ static int on_time(struct target *t)
 	return 0;
 }
 
-/* What to wait for, and how long: ms. A descriptor of -1 is ignored by poll(). */
+/* With nothing to wait for, poll() must not see the descriptor: it would hang up. */
+static struct pollfd wait_for(int fd, int events)
+{
+	return (struct pollfd){ .fd = events ? fd : -1, .events = (short)events };
+}
+
+/* What to wait for, and how long: ms. */
 static int fill_poll(struct target *t, struct pollfd p[IN_COUNT])
 {
 	bool busy = t->stage != WAITING || t->control.fd >= 0;
 	bool deaf = t->stage >= COMMITTED || tunnel_is_full(&t->tunnel);
-	short tunnel = t->tunnel.fd >= 0 ? tunnel_events(&t->tunnel, &t->control) : 0;
-	short control = t->control.fd >= 0 ? frames_events(&t->control) : 0;
+	int control = t->control.fd >= 0 ? frames_events(&t->control) : 0;
+	int tunnel = t->tunnel.fd >= 0 ? tunnel_events(&t->tunnel, &t->control) : 0;
 
-	if (deaf)
-		control &= ~POLLIN;
-	p[IN_SIGNAL] = (struct pollfd){ t->signals, POLLIN, 0 };
-	p[IN_CONTROL] = (struct pollfd){ control ? t->control.fd : -1, control, 0 };
-	p[IN_QMP] = (struct pollfd){ qmp_fd(t->in.qmp), POLLIN, 0 };
-	p[IN_WAKE] = (struct pollfd){ t->wake, POLLIN, 0 };
-	p[IN_TUNNEL] = (struct pollfd){ tunnel ? t->tunnel.fd : -1, tunnel, 0 };
-	p[IN_ACCEPTOR] = (struct pollfd){ t->acceptor.fd, POLLIN, 0 };
-	if (qmp_sending(t->in.qmp))
-		p[IN_QMP].events |= POLLOUT;
+	p[IN_SIGNAL] = wait_for(t->signals, POLLIN);
+	p[IN_CONTROL] = wait_for(t->control.fd, deaf ? control & ~POLLIN : control);
+	p[IN_QMP] = wait_for(qmp_fd(t->in.qmp),
+			     qmp_sending(t->in.qmp) ? POLLIN | POLLOUT : POLLIN);
+	p[IN_WAKE] = wait_for(t->wake, POLLIN);
+	p[IN_TUNNEL] = wait_for(t->tunnel.fd, tunnel);
+	p[IN_ACCEPTOR] = wait_for(t->acceptor.fd, POLLIN);
 	return busy ? TICK : acceptor_timeout(&t->acceptor);
 }
 
@@ -680,8 +596,8 @@ static int prepare(struct target *t)
 			  &t->why))
 		return -1;
 	log_info("waiting for a source at %s", t->acceptor.name);
-	report(t, json_pack("{s:s, s:s}", "event", "listening", "address",
-			    t->acceptor.name));
+	progress_event(&t->progress, "listening",
+		       json_pack("{s:s}", "address", t->acceptor.name));
 	return 0;
 }
 
@@ -696,41 +612,46 @@ static void give_up(struct target *t)
 			    GOODBYE, &why);
 	frames_close(&t->control);
 	tunnel_close(&t->tunnel);
-	streams_destroy(t->streams);
-	t->streams = NULL;
+	landing_close(&t->landing);
 
 	if (t->begun && !t->options->keep_target) {
 		incoming_quit(&t->in);
-		if (t->apply)
-			apply_punch(t->apply, &why);
+		landing_empty(&t->landing, &why);
 	}
 	if (t->recorded && journal_remove(&t->journal, &why))
 		log_warn("%s", why.text);
 }
 
+static void tell_failure(struct target *t, const char *status)
+{
+	progress_event(&t->progress, "failed",
+		       json_pack("{s:s, s:s}", "status", status, "reason",
+				 t->why.text));
+}
+
 static enum target_exit conclude(struct target *t)
 {
 	if (!t->why.text[0]) {
-		report(t, json_pack("{s:s, s:b}", "event", "done", "running",
-				    !!(t->hello.flags & WIRE_HELLO_RUNNING)));
+		progress_event(&t->progress, "done",
+			       json_pack("{s:b}", "running",
+					 !!(t->hello.flags & WIRE_HELLO_RUNNING)));
 		return TARGET_RUNS;
 	}
 	if (t->stage >= COMMITTED) {
 		log_error("the VM belongs to this host but could not be run: %s; the "
 			  "source will not run it; remedy that and say \"cont\" to QEMU "
 			  "here", t->why.text);
-		report(t, json_pack("{s:s, s:s}", "event", "doubt", "reason",
-				    t->why.text));
+		tell_failure(t, "in-doubt");
 		return TARGET_IN_DOUBT;
 	}
 	give_up(t);
-	report(t, json_pack("{s:s, s:s}", "event", "failed", "reason", t->why.text));
+	tell_failure(t, "nothing-runs");
 	return TARGET_FAILED;
 }
 
 static void dispose(struct target *t)
 {
-	leave_streams(t);
+	landing_close(&t->landing);
 	frames_close(&t->control);
 	tunnel_close(&t->tunnel);
 	acceptor_close(&t->acceptor);
@@ -739,6 +660,7 @@ static void dispose(struct target *t)
 		close(t->wake);
 	if (t->signals >= 0)
 		close(t->signals);
+	progress_end(&t->progress);
 	free(t);
 }
 
@@ -757,6 +679,7 @@ int target_run(const struct target_options *options)
 	t->acceptor.fd = -1;
 	t->acceptor.listener = -1;
 
+	progress_begin(&t->progress, options->json);
 	if (!prepare(t))
 		while (t->stage != ENDED && !step(t))
 			;

@@ -202,7 +202,7 @@ int transport_connect(const char *where, bool insecure, int timeout_ms,
 {
 	int64_t deadline = clock_ms() + timeout_ms;
 	struct failure last = { 0 };
-	struct addrinfo *list;
+	struct addrinfo *list = NULL;
 	int fd = -1;
 
 	if (transport_resolve(where, false, &list, why))

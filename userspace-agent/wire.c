@@ -14,6 +14,8 @@
 #define HELLO_RAM	72
 #define DIGESTS_FIXED	8
 
+static const uint8_t magic[8] = WIRE_MAGIC;	/* without its NUL */
+
 _Static_assert(sizeof(struct ferry_record) == 32, "the wire has 32 bytes");
 _Static_assert(HELLO_FIXED + FERRY_MAX_RAM * HELLO_RAM <= WIRE_MAX_PAYLOAD,
 	       "a HELLO fits into a frame");
@@ -51,7 +53,7 @@ static int refuse(const char **why, const char *sentence)
 size_t wire_put_preamble(uint8_t out[WIRE_PREAMBLE_SIZE],
 			 const struct wire_preamble *p)
 {
-	memcpy(out, WIRE_MAGIC, 8);
+	memcpy(out, magic, sizeof(magic));
 	put(out + 8, p->version, 2);
 	put(out + 10, p->kind, 1);
 	put(out + 11, p->channel, 1);
@@ -65,7 +67,7 @@ int wire_get_preamble(struct wire_preamble *p, const uint8_t *in, size_t len,
 {
 	if (len != WIRE_PREAMBLE_SIZE)
 		return refuse(why, "a preamble has 32 bytes");
-	if (memcmp(in, WIRE_MAGIC, 8))
+	if (memcmp(in, magic, sizeof(magic)) != 0)
 		return refuse(why, "it does not begin as a kvmferry agent does");
 
 	memset(p, 0, sizeof(*p));
@@ -250,7 +252,7 @@ void wire_get_text(char out[WIRE_TEXT_SIZE], const uint8_t *in, size_t len)
 	if (len > WIRE_TEXT_SIZE - 1)
 		len = WIRE_TEXT_SIZE - 1;
 	for (size_t i = 0; i < len; i++)
-		out[i] = in[i] < ' ' || in[i] == 0x7f ? '?' : (char)in[i];
+		out[i] = (char)(in[i] < ' ' || in[i] == 0x7f ? '?' : in[i]);
 	out[len] = '\0';
 }
 
