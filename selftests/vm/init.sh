@@ -16,7 +16,19 @@ set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8
 run=$1
 
+# The project, or the kernels, may lie below a folder that gets a tmpfs here: show them through it.
+keep_visible() {
+	local folder
+	for folder; do
+		[ -d "$folder" ] && continue
+		mkdir -p "$folder"
+		mount --bind "/.machine$folder" "$folder"
+	done
+}
+
 mount_all() {
+	mkdir -p /.machine
+	mount --bind / /.machine
 	mount -t sysfs sys /sys
 	mkdir -p /dev/pts /dev/shm
 	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
@@ -86,9 +98,10 @@ power_off() {
 	poweroff -f
 }
 
-mount_all
 # shellcheck source=/dev/null
 . "$run/env"
+mount_all
+keep_visible "$KVMFERRY_TOP" "$KVMFERRY_MODULES" "${KVMFERRY_VMLINUZ_61%/*}"
 hostname kvmferry
 ip link set lo up
 bring_modules
