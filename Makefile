@@ -83,7 +83,7 @@ $(BUILD)/agent:
 
 # --- tests: every folder below selftests/ that has programs to build has a Makefile
 
-TEST_FOLDERS := $(filter-out unit,$(patsubst selftests/%/Makefile,%,$(wildcard selftests/*/Makefile)))
+TEST_FOLDERS := $(filter-out unit fuzz,$(patsubst selftests/%/Makefile,%,$(wildcard selftests/*/Makefile)))
 in_folder = +@$(MAKE) -C selftests/$(1) TOP=$(CURDIR) BUILD=$(BUILD)
 
 .PHONY: selftests
@@ -96,6 +96,10 @@ $(TEST_FOLDERS:%=selftests-%): selftests-%:
 .PHONY: unit
 unit: ## the unit tests, into build/unit/
 	$(if $(wildcard selftests/unit/Makefile),$(call in_folder,unit))
+
+.PHONY: fuzz
+fuzz: ## fuzz everything that reads bytes from the network: [SECONDS_EACH=20]
+	+@$(MAKE) -C selftests/fuzz TOP=$(CURDIR) BUILD=$(BUILD) $(if $(SECONDS_EACH),SECONDS_EACH=$(SECONDS_EACH)) run
 
 .PHONY: check
 check: ## build everything, run all tests: [KERNEL=NAME] [ONLY=PATTERN]
@@ -156,4 +160,4 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.* ## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

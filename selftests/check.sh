@@ -198,6 +198,7 @@ if [ $build = 1 ]; then
 	run_unit_tests
 fi
 if [ $whole = 1 ]; then
+	on_machine fuzz make fuzz SECONDS_EACH=10
 	on_machine harness "$here/vm/selftest.sh"
 	case " ${kernels//$'\n'/ } " in
 	*" debug "*) on_machine harness-debug "$here/vm/selftest.sh" debug ;;

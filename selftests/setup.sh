@@ -29,6 +29,8 @@ procps                  ps, for reports
 jq                      reads the QEMUs and check.json
 dkms                    the test that installs the module as a user would
 sparse                  lint
+clang                   fuzzing
+libclang-rt-14-dev      fuzzing
 clang-tidy              lint
 shellcheck              lint
 '
