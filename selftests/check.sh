@@ -86,7 +86,7 @@ on_machine() {
 # A build that fails is a failure of its own, and everything that needed it fails after it.
 build_step() {
 	local log=$results/build-${*//[^a-zA-Z0-9.]/-}.log
-	if ! make "$@" >"$log" 2>&1 </dev/null; then
+	if ! make -j"$(nproc)" "$@" >"$log" 2>&1 </dev/null; then
 		tail -n 40 "$log"
 		record - "make $*" fail 0 "does not build"
 		return 1
