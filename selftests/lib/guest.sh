@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 # Two hosts, "a" and "b", each a network namespace with a QEMU and an agent of its own: what the migration tests and the
 # demo are made of. Sourced; works in the emulated host only.
 #

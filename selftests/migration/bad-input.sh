@@ -3,7 +3,7 @@
 # Whatever comes in at an agent's sockets: strangers, peers that break the protocol, QEMUs that are not what they should
 # be. Each time one clear line, the right exit status, nothing left behind, and a source guest that has noticed nothing.
 set -eu
-# shellcheck source=selftests/migration/scene.sh
+# shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
 hostile=$KVMFERRY_BUILD/migration/hostile
@@ -169,7 +169,8 @@ test_wrong_sockets() {
 	ktap_check "send: a plain file" wrong_socket send "$dir/console" "cannot connect to QEMU"
 	socat -u UNIX-LISTEN:"$dir/dead" /dev/null & # a socket whose server has gone leaves its name
 	guest_until 10 test -S "$dir/dead"
-	kill -9 $! && wait $! 2>/dev/null || true
+	kill -9 $!
+	wait $! 2>/dev/null || true
 	ktap_check "send: nobody behind it any more" wrong_socket send "$dir/dead" "cannot connect to QEMU"
 	rm -f "$dir/dead"
 	socat UNIX-LISTEN:"$dir/console.sock" SYSTEM:"echo 'Debian GNU/Linux 12 guest ttyS0'; sleep 20" &

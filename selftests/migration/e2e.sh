@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Whole migrations of a guest that checks every byte of its memory.
 set -eu
-# shellcheck source=selftests/migration/scene.sh
+# shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
 # The first one in detail.
@@ -17,7 +17,7 @@ first() {
 	ktap_check "the guest is well on the target" healthy b
 	ktap_check "every line of JSON is an object with an event and a time" \
 		holds "$out" 'all(.event and .time) and length > 5'
-	ktap_check "the summary adds up" told a done '.status == "moved" and .passes >= 2 and
+	ktap_check "the summary adds up" told a "done" '.status == "moved" and .passes >= 2 and
 		.pages_sent >= 65536 and .pages_zero > 0 and .bytes_raw == .pages_sent * 4096 and .bytes_wire < .bytes_raw and
 		.blackout_ms > 0'
 	ktap_check "the receiver says that it is done" \
@@ -63,7 +63,7 @@ paused() {
 # What is sent uncompressed is at least as long as its pages.
 plain() {
 	ktap_check "without compression" move "$1" "$2" --codec none
-	ktap_check "the wire carried every page whole" told "$1" done \
+	ktap_check "the wire carried every page whole" told "$1" "done" \
 		'.bytes_wire >= (.pages_sent - .pages_zero) * 4096'
 }
 

@@ -3,14 +3,14 @@
 # Controls: what is broken on purpose must be found out. Were one of these to pass unnoticed, no other test could be
 # believed.
 set -eu
-# shellcheck source=selftests/migration/scene.sh
+# shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
 arm() { echo "$1" >/sys/module/kvmferry/parameters/fault; }
 
 # caught FAULT WORDS ARGS...: the migration fails with these words, and the guest has not noticed
 caught() {
-	local status=0 fault=$1 words=$2
+	local status=0 fault=$1 expected=$2
 	shift 2
 	guest_await b
 	agent_receive b --insecure --json || return 1
@@ -20,7 +20,7 @@ caught() {
 	agent_end b receive || true
 	guest_kill b
 	[ "$status" = 1 ] || { ktap_note "send's status is $status"; return 1; }
-	says a send "$words" || return 1
+	says a send "$expected" || return 1
 	ktap_note "$(agent_reason a send)"
 	healthy a
 }

@@ -5,7 +5,7 @@
 #
 #   kill-loop.sh [ROUNDS]       50 on Debian's 6.1, fewer elsewhere. KVMFERRY_SEED=N repeats a run.
 set -eu
-# shellcheck source=selftests/migration/scene.sh
+# shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
 rounds=${1:-}

@@ -3,7 +3,7 @@
 # VMs that cannot be moved, and hosts that cannot move them: check and send refuse alike, with a remedy, and change
 # nothing.
 set -eu
-# shellcheck source=selftests/migration/scene.sh
+# shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
 check() {
@@ -26,20 +26,20 @@ portrait() {
 
 # refused WORDS RUNNER...: by both commands, with status 1, the words and a remedy; QEMU is as it was
 refused() {
-	local words=$1 before status
+	local expected=$1 before status
 	shift
 	before=$(portrait)
 	status=0
 	check "$@" || status=$?
 	[ "$status" = 1 ] || { ktap_note "check's status is $status"; return 1; }
-	grep -hE -- "$words" "$GUEST_DIR"/a/send.{out,err} | sed 's/^/# check: /' | grep . || {
+	grep -hE -- "$expected" "$GUEST_DIR"/a/send.{out,err} | sed 's/^/# check: /' | grep . || {
 		sed 's/^/#   /' "$GUEST_DIR"/a/send.{out,err}
 		return 1
 	}
 	status=0
 	try_send "$@" || status=$?
 	[ "$status" = 1 ] || { ktap_note "send's status is $status"; return 1; }
-	grep -qE -- "$words" "$GUEST_DIR/a/send.err" || { sed 's/^/#   /' "$GUEST_DIR/a/send.err"; return 1; }
+	grep -qE -- "$expected" "$GUEST_DIR/a/send.err" || { sed 's/^/#   /' "$GUEST_DIR/a/send.err"; return 1; }
 	[ "$(portrait)" = "$before" ] || { ktap_note "QEMU is not as it was: $(portrait)"; return 1; }
 	[ -z "$(ls "$GUEST_DIR/a/state")" ] || { ktap_note "left behind: $(ls "$GUEST_DIR/a/state")"; return 1; }
 }
@@ -50,7 +50,7 @@ backend() {
 	guest_launch a -S || return 1
 	refused "$2" || return 1
 	guest_kill a
-	GUEST_BACKEND=file
+	GUEST_BACKEND="file"
 }
 
 on_hugetlbfs() {
@@ -82,7 +82,7 @@ mapped_twice() {
 	guest_until 20 grep -q ram/vm "/proc/$(cat "$GUEST_DIR/a/second.pid")/maps"
 	refused "also mapped by process" || status=1
 	host_kill a second
-	return $status
+	return "$status"
 }
 
 without_module() {
@@ -90,7 +90,7 @@ without_module() {
 	host_module_unload || return 1
 	refused "module is not loaded.*modprobe" || status=1
 	host_module_load
-	return $status
+	return "$status"
 }
 
 ktap_plan 9

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 # What the migration tests share: KTAP, the two hosts, and the questions asked after a migration. Sourced, with set -eu.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=selftests/lib/ktap.sh
+# shellcheck source=SCRIPTDIR/../lib/ktap.sh
 . "$here/../lib/ktap.sh"
-# shellcheck source=selftests/lib/guest.sh
+# shellcheck source=SCRIPTDIR/../lib/guest.sh
 . "$here/../lib/guest.sh"
 
 # is NAME GOT WANTED: one result
@@ -34,7 +35,7 @@ told() {
 
 # tell_done HOST: the sender's summary, as a diagnostic
 tell_done() {
-	ktap_note "$(sent_event "$1" done | jq -r '"\(.passes) passes, \(.pages_sent) pages sent, \(.pages_zero) zero, " +
+	ktap_note "$(sent_event "$1" "done" | jq -r '"\(.passes) passes, \(.pages_sent) pages sent, \(.pages_zero) zero, " +
 		"\(.bytes_wire) bytes on the wire (1:\(.ratio * 10 | floor / 10)), blackout \(.blackout_ms | floor) ms"')"
 }
 
@@ -70,7 +71,7 @@ healthy() {
 # tidy HOST: no agent, no listener, no file in ram/ that QEMU did not make, no stranger in the state folder
 tidy() {
 	local dir=$GUEST_DIR/$1 file
-	host_idle "$1" send && host_idle "$1" receive || { ktap_note "an agent still runs on host $1"; return 1; }
+	if host_runs "$1" send || host_runs "$1" receive; then ktap_note "an agent still runs on host $1"; return 1; fi
 	if agent_listens "$1"; then ktap_note "something still listens on host $1"; return 1; fi
 	for file in "$dir"/ram/*; do
 		case $file in

@@ -4,7 +4,7 @@
 #
 #   stress.sh [MIGRATIONS]      20, or 4 on the debug kernel
 set -eu
-# shellcheck source=selftests/migration/scene.sh
+# shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
 count=${1:-20}
@@ -61,7 +61,7 @@ ktap_note "peak RSS: send $peak_send KiB (of which rings, mapped twice: 2 x 2 x 
 if [ $((after - before)) -lt 4096 ]; then ktap_ok "kernel memory does not grow"; else ktap_fail "kernel memory does not grow"; fi
 is "receive needs at most 32 MiB" $((peak_receive <= 32768)) 1
 is "send needs at most 32 MiB and its rings" $((peak_send <= 32768 + 2 * 2 * 16384)) 1
-is "no record but the last migration's stays" "$(ls "$GUEST_DIR"/*/state/* | wc -l)" 2
+is "no record but the last migration's stays" "$(find "$GUEST_DIR"/*/state -type f | wc -l)" 2
 guest_kill "$from"
 ktap_check "the module unloads" host_module_unload
 ktap_end

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make demo: migrate a running guest between two hosts, and show it. Needs no hardware virtualization and loads nothing
+# into this machine's kernel: what is shown happens in an emulated machine. The summary is also in build/demo.json.
+set -eu
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+mkdir -p build
+log=build/demo-build.log
+rm -f build/demo.json
+
+say() { echo "demo: $*"; }
+
+# step WHAT COMMAND...: one line for the reader, the rest into the log
+step() {
+	local what=$1 begin=$SECONDS
+	shift
+	printf 'demo: %s ... ' "$what"
+	if ! "$@" >>"$log" 2>&1 </dev/null; then
+		echo FAILED
+		tail -n 30 "$log"
+		exit 1
+	fi
+	echo "done ($((SECONDS - begin)) s)"
+}
+
+: >"$log"
+step "installing what is missing of Debian's packages" selftests/setup.sh
+step "getting Debian's kernel 6.1" selftests/vm/kernel.sh fetch 6.1
+step "building the agent" make agent
+step "building the module" make modules KERNEL=6.1
+step "building the guest" make selftests-migration
+say "booting an emulated machine with AMD virtualization"
+status=0
+selftests/vm/host.sh --kernel 6.1 --timeout 900 --console build/demo.console -- selftests/demo/inside.sh || status=$?
+if [ $status -ne 0 ]; then
+	say "FAILED (status $status); the machine's kernel log is in build/demo.console"
+	exit 1
+fi
+[ -s build/demo.json ] || { say "FAILED: there is no build/demo.json"; exit 1; }
+say "the numbers are in build/demo.json"
