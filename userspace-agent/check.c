@@ -92,7 +92,7 @@ static enum check_result check_state(struct check *c, struct failure *text)
 		return check_state_source(state, text);
 	if (!strcmp(state, "inmigrate"))
 		return say(CHECK_PASS, text, "QEMU waits for a VM");
-	return say(CHECK_FAIL, text, "QEMU is in state \"%s\" and does not wait for a VM; start it with the source's command line plus -incoming defer -S",
+	return say(CHECK_FAIL, text, "QEMU is in state \"%s\" and does not wait for a migration; start it with the source's command line plus -incoming defer -S",
 		   state);
 }
 

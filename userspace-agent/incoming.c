@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "check.h"
 #include "clock.h"
 #include "incoming.h"
 
@@ -35,27 +36,25 @@ static void on_event(void *opaque, const char *name, const json_t *data)
 		note_status(opaque, data);
 }
 
-static int check_waits(struct incoming *in, struct failure *why)
+/* A failure is told by whoever called us, once; what is merely odd, here. */
+static void log_oddity(void *opaque, enum check_result result, const char *name,
+		       const char *text)
 {
-	char state[32];
-
-	if (qmp_runstate(in->qmp, state, sizeof(state), why))
-		return -1;
-	if (strcmp(state, "inmigrate") != 0)
-		return fail(why, "the target's QEMU does not wait for a migration: it is "
-			    "\"%s\"; start it with -incoming defer -S", state);
-	return 0;
+	(void)opaque;
+	if (result == CHECK_WARN)
+		log_warn("%s: %s", name, text);
 }
 
-int incoming_open(struct incoming *in, const char *path, struct failure *why)
+int incoming_open(struct incoming *in, const char *path, const char *state_dir,
+		  struct failure *why)
 {
 	*in = (struct incoming){ .status = INCOMING_NONE };
 	in->qmp = qmp_open(path, QMP_TIMEOUT, why);
 	if (!in->qmp)
 		return -1;
 	qmp_on_event(in->qmp, on_event, in);
-	if (check_waits(in, why) || qmp_identity(in->qmp, in->vm, why) ||
-	    ramblocks_find(&in->rams, in->qmp, why)) {
+	if (check_vm(in->qmp, JOURNAL_TARGET, state_dir, &in->rams, log_oddity, NULL,
+		     why) || qmp_identity(in->qmp, in->vm, why)) {
 		incoming_close(in);
 		return -1;
 	}

@@ -48,6 +48,7 @@
 #include "tunnel.h"
 
 #define HELLO_TIMEOUT	5000	/* ms from a control connection to its HELLO */
+#define SLACK	3000	/* ms more than the operator's time-out for a silent source */
 #define TICK		250	/* ms between looks at the clock during a migration */
 #define GOODBYE		2000	/* ms for the last frame to go out */
 
@@ -486,7 +487,10 @@ static int on_input(struct target *t, enum input input)
 	return 0;
 }
 
-/* Has the source, or our QEMU, been silent for too long? */
+/*
+ * Has the source, or our QEMU, been silent for too long? With a little slack: a source
+ * with the same time-out gives up first, and knows better why.
+ */
 static int check_silence(struct target *t)
 {
 	uint64_t bytes = streams_bytes(t->landing.streams);
@@ -494,7 +498,7 @@ static int check_silence(struct target *t)
 	if (bytes != t->bytes || t->landing.verify)
 		t->alive = clock_ms();
 	t->bytes = bytes;
-	if (clock_left(t->alive + timeout_ms(t)))
+	if (clock_left(t->alive + timeout_ms(t) + SLACK))
 		return 0;
 	if (tunnel_is_full(&t->tunnel))
 		return fail(&t->why, "the target's QEMU has not taken any device state "
@@ -591,7 +595,7 @@ static int prepare(struct target *t)
 	if (t->signals < 0 || t->wake < 0)
 		return fail(&t->why, "cannot set up: %s", strerror(errno));
 
-	if (incoming_open(&t->in, t->options->qmp, &t->why) ||
+	if (incoming_open(&t->in, t->options->qmp, t->options->state_dir, &t->why) ||
 	    acceptor_open(&t->acceptor, t->options->listen, t->options->insecure,
 			  &t->why))
 		return -1;
@@ -599,6 +603,26 @@ static int prepare(struct target *t)
 	progress_event(&t->progress, "listening",
 		       json_pack("{s:s}", "address", t->acceptor.name));
 	return 0;
+}
+
+/*
+ * Something failed here just when the source may have committed. If COMMIT is in the
+ * socket the VM is ours all the same, and giving up would leave it with nobody.
+ */
+static bool committed_after_all(struct target *t)
+{
+	struct failure why = t->why;
+
+	if (t->stage != RECEIVING || !t->landing.final)
+		return false;
+	t->why = (struct failure){ 0 };
+	while (t->stage == RECEIVING && frames_fill(&t->control, NULL) > 0 &&
+	       !take_frames(t))
+		;
+	if (t->stage >= COMMITTED)
+		return true;
+	t->why = why;
+	return false;
 }
 
 /* Failed before COMMIT: say so, and leave nothing behind. */
@@ -638,9 +662,9 @@ static enum target_exit conclude(struct target *t)
 		return TARGET_RUNS;
 	}
 	if (t->stage >= COMMITTED) {
-		log_error("the VM belongs to this host but could not be run: %s; the "
-			  "source will not run it; remedy that and say \"cont\" to QEMU "
-			  "here", t->why.text);
+		log_error("the VM belongs to this host but could not be run: %s; say "
+			  "\"cont\" to QEMU here, or, should it be gone, to QEMU on the "
+			  "source, which waits; never to both", t->why.text);
 		tell_failure(t, "in-doubt");
 		return TARGET_IN_DOUBT;
 	}
@@ -681,7 +705,7 @@ int target_run(const struct target_options *options)
 
 	progress_begin(&t->progress, options->json);
 	if (!prepare(t))
-		while (t->stage != ENDED && !step(t))
+		while (t->stage != ENDED && (!step(t) || committed_after_all(t)))
 			;
 	result = conclude(t);
 	dispose(t);
