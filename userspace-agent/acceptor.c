@@ -6,6 +6,7 @@
  * the caller has a single file to poll.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -99,6 +100,21 @@ static void drop(struct half_open *h, const char *because)
 	h->fd = -1;
 }
 
+/*
+ * One of ours, yet not one that we can serve, as after an update of one host only: it
+ * is told why, as far as that costs no time.
+ */
+static void refuse(struct half_open *h, const char *because)
+{
+	uint8_t bytes[WIRE_FRAME_SIZE + WIRE_TEXT_SIZE];
+	char *text = (char *)bytes + WIRE_FRAME_SIZE;
+	int len = snprintf(text, WIRE_TEXT_SIZE, "%s", because);
+
+	wire_put_frame(bytes, WIRE_ABORT, (uint32_t)len);
+	send(h->fd, bytes, WIRE_FRAME_SIZE + (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	drop(h, because);
+}
+
 /* A free place; if there is none, the oldest connection's. */
 static struct half_open *make_place(struct acceptor *a)
 {
@@ -168,7 +184,7 @@ static bool read_on(struct half_open *h, struct wire_preamble *preamble)
 		return false;
 	}
 	if (wire_get_preamble(preamble, h->bytes, h->have, &why)) {
-		drop(h, why);
+		refuse(h, why);
 		return false;
 	}
 	return true;

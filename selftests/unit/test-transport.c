@@ -234,6 +234,24 @@ static void test_garbage_is_dropped_at_once(void **state)
 	close(fd);
 }
 
+static void test_another_version_is_told_so(void **state)
+{
+	struct port *p = *state;
+	struct wire_preamble newer = control;
+	char answer[WIRE_FRAME_SIZE + WIRE_TEXT_SIZE + 1] = { 0 };
+	int fd;
+
+	newer.version++;
+	fd = transport_dial(p->a.name, false, &newer, SOON, NULL);
+	do {
+		assert_false(go_on(p));
+	} while (!p->messages);
+	assert_true(recv(fd, answer, sizeof(answer) - 1, 0) > WIRE_FRAME_SIZE);
+	assert_memory_equal(answer, "KF\0\12", 4);
+	assert_non_null(strstr(answer + WIRE_FRAME_SIZE, "version"));
+	close(fd);
+}
+
 static void test_closing_early(void **state)
 {
 	struct port *p = *state;
@@ -509,6 +527,7 @@ int main(void)
 		PORT_TEST(test_arrival),
 		PORT_TEST(test_preamble_in_pieces),
 		PORT_TEST(test_garbage_is_dropped_at_once),
+		PORT_TEST(test_another_version_is_told_so),
 		PORT_TEST(test_closing_early),
 		PORT_TEST(test_slow_one_is_dropped),
 		PORT_TEST(test_many_slow_ones_do_not_block_a_good_one),
