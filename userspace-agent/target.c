@@ -48,7 +48,7 @@
 #include "tunnel.h"
 
 #define HELLO_TIMEOUT	5000	/* ms from a control connection to its HELLO */
-#define SLACK	3000	/* ms more than the operator's time-out for a silent source */
+#define SLACK		3000	/* ms more than the operator's time-out for a silent source */
 #define TICK		250	/* ms between looks at the clock during a migration */
 #define GOODBYE		2000	/* ms for the last frame to go out */
 
@@ -144,18 +144,23 @@ static void take_over(struct target *t)
 {
 	bool run = t->hello.flags & WIRE_HELLO_RUNNING;
 	struct failure why = { 0 };
+	int64_t ms;
 
 	t->stage = ENDED;
 	if (run && incoming_run(&t->in, t->options->timeout_s, &t->why))
 		return;
-	log_info("the VM %s here now, %" PRId64 " ms after its last page",
-		 run ? "runs" : "is, paused,", (clock_us() - t->landing.final_at) / 1000);
+	ms = (clock_us() - t->landing.final_at) / 1000;
 
-	if (t->control.fd < 0 ||
-	    frames_send(&t->control, WIRE_RUNNING, NULL, 0, GOODBYE, &why))
-		log_warn("the source could not be told that the VM is here: %s",
-			 why.text[0] ? why.text : "the connection broke");
+	if (t->control.fd < 0)
+		fail(&why, "the connection broke");
+	else
+		frames_send(&t->control, WIRE_RUNNING, NULL, 0, GOODBYE, &why);
 	record(t, JOURNAL_RUNNING);
+
+	log_info("the VM %s, %" PRId64 " ms after its last page came",
+		 run ? "runs here now" : "is here now, paused", ms);
+	if (why.text[0])
+		log_warn("the source could not be told that the VM is here: %s", why.text);
 	journal_forget(t->options->state_dir, &t->journal);
 }
 
@@ -351,13 +356,32 @@ static void turn_away(const struct arrival *arrival, const char *because)
 	frames_close(&c);
 }
 
+/* A connection that has not said a good HELLO is not worth more than a line. */
+static void drop_control(struct target *t)
+{
+	log_info("dropped a connection from %s: %s", t->peer, t->why.text);
+	if (!frames_queue(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
+			  NULL))
+		frames_flush(&t->control, NULL);
+	frames_close(&t->control);
+	t->why = (struct failure){ 0 };
+}
+
+/*
+ * One migration at a time. But whoever has not said HELLO yet has no claim: a source
+ * says it in its first breath.
+ */
 static void welcome_control(struct target *t, const struct arrival *arrival)
 {
 	struct failure why = { 0 };
 
-	if (t->control.fd >= 0) {
+	if (t->begun) {
 		turn_away(arrival, "this target is busy with another migration");
 		return;
+	}
+	if (t->control.fd >= 0) {
+		fail(&t->why, "a newer one waits, and it has not said HELLO");
+		drop_control(t);
 	}
 	if (frames_open(&t->control, arrival->fd, &why)) {
 		log_warn("cannot serve %s: %s", arrival->peer, why.text);
@@ -390,17 +414,6 @@ static int on_arrivals(struct target *t)
 			return -1;
 	}
 	return 0;
-}
-
-/* A connection that has not said a good HELLO is not worth more than a line. */
-static void drop_control(struct target *t)
-{
-	log_info("dropped a connection from %s: %s", t->peer, t->why.text);
-	if (!frames_queue(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
-			  NULL))
-		frames_flush(&t->control, NULL);
-	frames_close(&t->control);
-	t->why = (struct failure){ 0 };
 }
 
 static int on_control(struct target *t)
