@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -32,10 +33,13 @@ static int take_digests(struct source *s, const struct wire_frame *frame,
 	if (s->theirs.rams != s->rams.count)
 		return fail(why, "the target sent digests of %u RAM blocks instead of %u",
 			    s->theirs.rams, s->rams.count);
-	if (frame->type == WIRE_VERIFIED)
+	if (frame->type == WIRE_VERIFIED) {
 		s->verified = true;
-	else
-		s->pass_done = s->theirs.pass;
+		return 0;
+	}
+	if (s->theirs.pass != s->pass_done + 1 || s->theirs.pass > s->pass)
+		return fail(why, "the target broke the protocol: it reports a pass that was not made");
+	s->pass_done = s->theirs.pass;
 	return 0;
 }
 
@@ -224,6 +228,19 @@ static int flush(struct source *s, struct failure *why)
 	return fail(why, "%s", broken.text);
 }
 
+int attend_signals(struct source *s, struct failure *why)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals < 0 ? fail(why, "signalfd: %m") : 0;
+}
+
 int attend(struct source *s, int timeout, struct failure *why)
 {
 	struct pollfd p[COUNT];
@@ -266,11 +283,10 @@ json_t *attend_command(struct source *s, int fd, const char *command,
 	int64_t deadline = clock_ms() + s->options->timeout_ms;
 	long number = qmp_send(s->qmp, fd, false, command, arguments, why);
 	json_t *result = NULL;
-	int done = 0;
 
 	if (number < 0 || qmp_pump(s->qmp, why))
 		return NULL;
-	while (!(done = qmp_reply(s->qmp, number, &result, why))) {
+	while (!qmp_reply(s->qmp, number, &result, why)) {
 		int left = clock_left(deadline);
 
 		if (!left) {

@@ -12,6 +12,13 @@
 #include "source.h"
 
 /**
+ * attend_signals - from now on a signal is attended to, instead of ending us
+ *
+ * To be called when there begins to be something to undo, before any thread is.
+ */
+int attend_signals(struct source *s, struct failure *why);
+
+/**
  * attend - one round: wait up to @timeout ms for anything, and deal with it
  *
  * Returns 0, or -1 with @why when the migration cannot go on. After the commit

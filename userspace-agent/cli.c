@@ -207,7 +207,7 @@ static void set_option(struct options *o, enum option_key key, const char *value
 		set_timeout(o, value);
 		break;
 	case OPT_VERIFY:
-		if (strcmp(value, "full"))
+		if (strcmp(value, "full") != 0)
 			die(EXIT_USAGE, "--verify %s: it takes full", value);
 		o->send.verify = true;
 		break;

@@ -21,6 +21,7 @@
 #include "journal.h"
 
 #define RECORD_SIZE	2048	/* bytes of a file, with room to spare */
+#define ID_DIGITS	((size_t)2 * WIRE_ID_SIZE)
 #define RECORD_HEAD	"kvmferry-journal 1\n"
 
 static const char *const side_names[] = {
@@ -90,9 +91,9 @@ static uint64_t checksum(const char *text, size_t length)
 	return sum;
 }
 
-static void put_id(char out[2 * WIRE_ID_SIZE + 1], const uint8_t *id)
+static void put_id(char out[ID_DIGITS + 1], const uint8_t *id)
 {
-	int i;
+	size_t i;
 
 	for (i = 0; i < WIRE_ID_SIZE; i++)
 		sprintf(out + 2 * i, "%02x", id[i]);
@@ -100,9 +101,9 @@ static void put_id(char out[2 * WIRE_ID_SIZE + 1], const uint8_t *id)
 
 static bool get_id(uint8_t *id, const char *text)
 {
-	int i;
+	size_t i;
 
-	if (strlen(text) != 2 * WIRE_ID_SIZE)
+	if (strlen(text) != ID_DIGITS)
 		return false;
 	for (i = 0; i < WIRE_ID_SIZE; i++)
 		if (sscanf(text + 2 * i, "%2" SCNx8, &id[i]) != 1)
@@ -112,7 +113,7 @@ static bool get_id(uint8_t *id, const char *text)
 
 static size_t compose(const struct journal *j, char text[RECORD_SIZE])
 {
-	char id[2 * WIRE_ID_SIZE + 1];
+	char id[ID_DIGITS + 1];
 	int n;
 
 	put_id(id, j->id);
@@ -185,7 +186,7 @@ static bool is_intact(char *text)
 	char *last = strstr(text, "\nchecksum ");
 	uint64_t sum;
 
-	if (strncmp(text, RECORD_HEAD, strlen(RECORD_HEAD)) || !last)
+	if (!last || strncmp(text, RECORD_HEAD, strlen(RECORD_HEAD)) != 0)
 		return false;
 	if (sscanf(last, "\nchecksum %16" SCNx64, &sum) != 1 ||
 	    last[sizeof("\nchecksum ") - 1 + 16] != '\n' ||
@@ -222,7 +223,7 @@ int journal_init(struct journal *j, const char *dir, enum journal_side side,
 		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
 		 pid_t pid, struct failure *why)
 {
-	char hex[2 * WIRE_ID_SIZE + 1];
+	char hex[ID_DIGITS + 1];
 
 	*j = (struct journal){ .side = side, .pid = pid };
 	j->started = start_of(pid);
@@ -323,7 +324,7 @@ static bool is_record(const char *name, const char *vm)
 	size_t n = strlen(vm);
 
 	return !strncmp(name, vm, n) && name[n] == '.' &&
-	       strspn(name + n + 1, "0123456789abcdef") == 2 * WIRE_ID_SIZE &&
+	       strspn(name + n + 1, "0123456789abcdef") == ID_DIGITS &&
 	       (ends_in(name, ".source") || ends_in(name, ".target"));
 }
 
@@ -410,7 +411,7 @@ int journal_admits(const char *dir, enum journal_side side, const char *vm,
 
 static int visit_forget(const char *path, void *opaque)
 {
-	if (strcmp(path, opaque))
+	if (strcmp(path, opaque) != 0)
 		unlink(path);
 	return 0;
 }

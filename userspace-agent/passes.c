@@ -146,7 +146,7 @@ static int compare(struct source *s, digests ours, struct failure *why)
 	unsigned int i;
 
 	for (i = 0; i < s->rams.count; i++)
-		if (memcmp(ours[i], s->theirs.digest[i], FERRY_HASH_SIZE))
+		if (memcmp(ours[i], s->theirs.digest[i], FERRY_HASH_SIZE) != 0)
 			return fail(why, "RAM block %s differs on the target after pass %" PRIu64 "; this is a bug or bad memory, please report it",
 				    s->rams.block[i].name, s->pass);
 	return 0;

@@ -104,7 +104,7 @@ static int find_ramblock(const struct survey *s, const char *id,
 
 		if (!strncmp(name, "/objects/", 9))
 			name += 9;
-		if (strcmp(name, id))
+		if (strcmp(name, id) != 0)
 			continue;
 		*found = block;
 		count++;

@@ -3,28 +3,13 @@
  * The source of a migration: set up, run the stages, say how it went.
  */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "source.h"
 #include "stages.h"
-
-static int open_signals(sigset_t *before)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, before);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 static struct source *create(const struct source_options *options)
 {
@@ -34,6 +19,7 @@ static struct source *create(const struct source_options *options)
 	if (!s)
 		return NULL;
 	s->options = options;
+	s->signals = -1;
 	s->kernel.fd = -1;
 	s->control.fd = -1;
 	s->tunnel.fd = -1;
@@ -139,13 +125,9 @@ int source_run(const struct source_options *options)
 	struct source *s = create(options);
 	struct failure why = { 0 };
 	enum exit_status status;
-	sigset_t before;
 
-	if (!s)
-		die(EXIT_FAILED, "out of memory");
-	s->signals = open_signals(&before);
-	if (s->wake < 0 || s->signals < 0)
-		die(EXIT_FAILED, "cannot set up the event loop: %m");
+	if (!s || s->wake < 0)
+		die(EXIT_FAILED, "cannot begin: %m");
 
 	progress_begin(&s->progress, options->json);
 	if (!stages_run(s, &why))
@@ -156,6 +138,5 @@ int source_run(const struct source_options *options)
 		status = tell_rolled_back(s, why.text);
 	progress_end(&s->progress);
 	destroy(s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return status;
 }

@@ -67,7 +67,7 @@ struct source {
 	struct progress progress;
 	uint8_t id[WIRE_ID_SIZE];	/* of the migration */
 	uint8_t key[FERRY_KEY_SIZE];	/* of the page hashes */
-	int signals;			/* a signalfd */
+	int signals;			/* a signalfd, -1 before attend_signals() */
 	int wake;			/* an eventfd: a sender has failed */
 	bool committed;			/* the point of no return is passed */
 

@@ -70,7 +70,8 @@ static void undo_check(struct source *s)
 
 static int act_record(struct source *s, struct failure *why)
 {
-	if (journal_init(&s->journal, s->options->state_dir, JOURNAL_SOURCE,
+	if (attend_signals(s, why) ||
+	    journal_init(&s->journal, s->options->state_dir, JOURNAL_SOURCE,
 			 s->vm, s->id, s->options->to, s->rams.pid, why) ||
 	    journal_write(&s->journal, JOURNAL_OWNS, why))
 		return -1;
