@@ -145,7 +145,12 @@ random:
 	random_page
 	movl	(%edx), %eax
 	jmp	3b
-4:	cmpl	$0, BOX_STOP(%ebx)
+4:	movl	BOX_DELAY(%ebx), %ecx
+	jecxz	6f
+5:	pause
+	decl	%ecx
+	jnz	5b
+6:	cmpl	$0, BOX_STOP(%ebx)
 	je	1b
 	movl	%esi, BOX_SEED(%ebx)
 	jmp	idle

@@ -27,8 +27,9 @@
 #define GUEST_NOISE		8	/* @count dwords that do not compress; @value seeds them */
 /*
  * Until @stop: add 1 to the counter of a random page of @count, check and renew
- * its negative beside it, scribble elsewhere in the page, read @reads other pages.
- * The counters lie at @slot in each page; @done is the sum they must have.
+ * its negative beside it, scribble elsewhere in the page, read @reads other pages,
+ * idle for @delay rounds of a loop. The counters lie at @slot in each page; @done is
+ * the sum they must have.
  */
 #define GUEST_RANDOM		9
 
@@ -45,6 +46,7 @@
 #define BOX_SEED		44
 #define BOX_SUM			48
 #define BOX_READS		52
+#define BOX_DELAY		56
 
 #ifndef __ASSEMBLER__
 #include <assert.h>
@@ -65,11 +67,12 @@ struct guest_box {
 	uint32_t seed;
 	volatile uint32_t sum;
 	uint32_t reads;
+	uint32_t delay;
 };
 
 static_assert(offsetof(struct guest_box, stop) == BOX_STOP, "mailbox layout");
 static_assert(offsetof(struct guest_box, done) == BOX_DONE, "mailbox layout");
-static_assert(offsetof(struct guest_box, reads) == BOX_READS, "mailbox layout");
+static_assert(offsetof(struct guest_box, delay) == BOX_DELAY, "mailbox layout");
 
 extern const char guest_code[], guest_code_end[];
 #endif /* __ASSEMBLER__ */

@@ -205,6 +205,7 @@ void vmm_start(struct vmm *vmm, unsigned int index, const struct guest_job *job)
 	box->value = job->value;
 	box->from = job->from;
 	box->reads = job->reads;
+	box->delay = job->delay;
 	box->stop = 0;
 	vcpu->busy = true;
 	pthread_cond_broadcast(&vcpu->changed);
@@ -242,11 +243,18 @@ static uint32_t counter_at(unsigned int vcpu)
 
 void vmm_start_random(struct vmm *vmm, const struct ram *ram, uint32_t seed, uint32_t reads)
 {
+	vmm_start_random_slowly(vmm, ram, seed, reads, 0);
+}
+
+void vmm_start_random_slowly(struct vmm *vmm, const struct ram *ram, uint32_t seed,
+			     uint32_t reads, uint32_t delay)
+{
 	struct guest_job job = {
 		.op = GUEST_RANDOM,
 		.base = ram->gpa,
 		.count = ram_pages(ram),
 		.reads = reads,
+		.delay = delay,
 	};
 	unsigned int i;
 

@@ -56,6 +56,7 @@ struct guest_job {
 	uint32_t value;
 	uint64_t from;		/* guest-physical */
 	uint32_t reads;
+	uint32_t delay;
 };
 
 /* Is there a /dev/kvm that can be used? */
@@ -78,6 +79,9 @@ void vmm_end(struct vmm *vmm, unsigned int vcpu);
 
 /* GUEST_RANDOM on every vCPU over the block; ends with vmm_end(). */
 void vmm_start_random(struct vmm *vmm, const struct ram *ram, uint32_t seed, uint32_t reads);
+/* The same, idling for @delay rounds of a loop after each store. */
+void vmm_start_random_slowly(struct vmm *vmm, const struct ram *ram, uint32_t seed,
+			     uint32_t reads, uint32_t delay);
 /*
  * After vmm_end(): did the guest compute correctly in this block? Counts the
  * mismatches that the guest saw, and 1 for each vCPU whose counters have the wrong sum.

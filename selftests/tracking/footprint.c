@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a migrating VM costs the module: at most half a percent of the guest's RAM,
+ * rings apart, and no more than FERRY_STATUS says. All of it comes back.
+ */
+#include "ktap.h"
+#include "ferry.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "die.h"
+
+#define SIZE	(512ul << 20)
+#define RING	(1ul << 20)
+#define RINGS	4
+#define GROUP	"/sys/fs/cgroup/ferry"
+/* Accounting is done in batches per CPU, and the kernel does some on the side. */
+#define SLACK	(1024l << 10)
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+/* Kernel memory charged to our group, in bytes. */
+static long kernel_memory(void)
+{
+	FILE *stat = fopen(GROUP "/memory.stat", "re");
+	long value = -1;
+	char line[128];
+
+	while (stat && fgets(line, sizeof(line), stat))
+		if (sscanf(line, "kernel %ld", &value) == 1)
+			break;
+	if (value < 0)
+		die("no memory.stat");
+	fclose(stat);
+	return value;
+}
+
+int main(void)
+{
+	struct ram_spec spec = { .size = SIZE };
+	struct ferry_status status, after;
+	long before, grown, left;
+	struct ferry ferry;
+	struct ram ram;
+	double percent;
+
+	ktap_plan(6);
+	ferry_load_module();
+	put("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	must(mkdir(GROUP, 0755));
+	put(GROUP "/cgroup.procs", "0");
+	ram_create(&ram, &spec);
+
+	before = kernel_memory();
+	ferry_open(&ferry, NULL, NULL);
+	ferry_setup(&ferry, getpid(), &ram, 1, RINGS, RING);
+	must(ferry_status(&ferry, 0, &status));
+	grown = kernel_memory() - before;
+	percent = 100.0 * status.memory / SIZE;
+	ktap_ok(percent <= 0.5, "%lu KiB for %lu MiB of guest RAM: %.3f %%",
+		(unsigned long)status.memory >> 10, SIZE >> 20, percent);
+	ktap_ok(status.memory >= SIZE / RAM_PAGE / 8, "which is at least a bit for each page");
+	ktap_ok(status.rings >= RINGS * RING && status.rings <= RINGS * (RING + 4 * RAM_PAGE),
+		"%lu KiB for rings", (unsigned long)status.rings >> 10);
+	ktap_ok(grown <= (long)(status.memory + status.rings) + SLACK,
+		"the memory group was charged %ld KiB of kernel memory in all", grown >> 10);
+
+	ferry_must_pass(&ferry, 0);
+	must(ferry_status(&ferry, 0, &after));
+	ktap_ok(after.memory == status.memory && after.rings == status.rings,
+		"a pass takes no more");
+	ferry_close(&ferry);
+	left = kernel_memory() - before;
+	ktap_ok(left < SLACK, "after the close %ld KiB are left", left >> 10);
+
+	ram_destroy(&ram);
+	put("/sys/fs/cgroup/cgroup.procs", "0");
+	if (!ferry_unload_module())
+		die("the module does not unload");
+	return ktap_finish();
+}
