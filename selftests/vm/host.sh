@@ -55,6 +55,13 @@ vmlinuz=$("$here/kernel.sh" vmlinuz "$kernel") || die "no kernel $kernel"
 initrd=$("$here/initramfs.sh" "$kernel") || die "no initramfs for $kernel"
 guest=$("$here/kernel.sh" vmlinuz 6.1) || die "no kernel for the guests"
 
+# The host's clock, see tsc.c.
+if [ "$top/build/vm/tsc" -ot "$here/tsc.c" ]; then
+	gcc -std=gnu11 -O2 -o "$top/build/vm/tsc.$$" "$here/tsc.c" || die "tsc.c does not build"
+	mv "$top/build/vm/tsc.$$" "$top/build/vm/tsc"
+fi
+khz=$("$top/build/vm/tsc")
+
 run=$(mktemp -d "$top/build/vm/run.XXXXXX")
 qemu='' timer=''
 clean_up() {
@@ -94,6 +101,7 @@ parameters() {
 		"printk.time=1 log_buf_len=16M sysctl.kernel.sysrq=1 systemd.unified_cgroup_hierarchy=1" \
 		"kvmferry.init=$here/init.sh kvmferry.run=$run"
 	[ "$kernel" != debug ] || printf 'kmemleak=on '
+	printf 'tsc_early_khz=%s ' "$khz"
 	printf '%s' "$append"
 }
 
