@@ -287,6 +287,17 @@ static bool has_ended(struct source *s)
 	return ended;
 }
 
+/* A failed migration of a paused VM leaves it so; only `cont` leads out of that. */
+static void tell_postmigrate(struct source *s)
+{
+	char state[32];
+
+	if (s->was_running || qmp_runstate(s->qmp, state, sizeof(state), NULL) ||
+	    strcmp(state, "postmigrate") != 0)
+		return;
+	log_warn("QEMU calls the paused VM \"postmigrate\" from now on; it is here and can be continued (QMP: cont), and be moved only after that");
+}
+
 void outgoing_cancel(struct source *s)
 {
 	int64_t deadline = clock_ms() + CANCEL_MS;
@@ -302,6 +313,7 @@ void outgoing_cancel(struct source *s)
 			log_warn("%s", why.text);
 		while (!has_ended(s) && clock_left(deadline))
 			poll(NULL, 0, 5);
+		tell_postmigrate(s);
 	}
 	s->migrating = false;
 	restore_capabilities(s);
