@@ -194,6 +194,8 @@ static int attach(struct ferry_vm *vm, struct mm_struct *mm,
 
 err_notifier:
 	mmu_notifier_unregister(&vm->notifier, mm);
+	/* That called ->release(), but nothing was lost: nothing was begun. */
+	WRITE_ONCE(vm->lost, 0);
 err_attached:
 	attached_del(vm);
 err_hash:
@@ -405,6 +407,8 @@ static int begin_pass(struct ferry_vm *vm, u32 flags)
 
 	if (!vm->nr_ram || !vm->nr_channels)
 		return -ENXIO;
+	if (ferry_vm_lost(vm))
+		return -ENODATA;
 	if (atomic_read(&vm->running))
 		return -EBUSY;
 	if (ferry_vm_check(vm))

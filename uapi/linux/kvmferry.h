@@ -265,8 +265,8 @@ struct ferry_pass {
  * @pass:	out: number of the pass under way or last ended, 0 before any
  * @error:	out: with FERRY_STATE_LOST, why: a positive errno. ESRCH the
  *		process is gone; EBUSY RAM was mapped a second time; EFAULT the
- *		process no longer maps its RAM; EIO a page could not be read
- *		back; ENOMEM
+ *		process no longer maps its RAM; EACCES it made it private or
+ *		read-only; EIO a page could not be read back; ENOMEM
  * @ram_pages:	out: pages in all RAM blocks
  * @pending:	out: pages pending now
  * @memory:	out: bytes this VM costs the module, without the rings
