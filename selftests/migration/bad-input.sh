@@ -6,6 +6,7 @@ set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
+small_vm
 hostile=$KVMFERRY_BUILD/migration/hostile
 ram_bytes=$((GUEST_RAM << 20))
 
@@ -213,10 +214,10 @@ not_waiting() {
 }
 
 test_mismatches() {
-	GUEST_RAM=192 guest_await b
+	GUEST_RAM=96 guest_await b
 	ktap_check "a target with less RAM" mismatch "bytes at the source"
 	guest_launch b -object "memory-backend-file,id=more,size=16M,mem-path=$GUEST_DIR/b/ram/more,share=on" \
-		-device pc-dimm,memdev=more -m 256M,slots=2,maxmem=512M -incoming defer -S
+		-device pc-dimm,memdev=more -m "${GUEST_RAM}M,slots=2,maxmem=512M" -incoming defer -S
 	ktap_check "a target with one more RAM block" mismatch "RAM blocks"
 	guest_launch b -device virtio-rng-pci -incoming defer -S
 	ktap_check "a target with one more device" mismatch "could not load the device state|Unknown|target gave up"

@@ -6,6 +6,8 @@ set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
+small_vm
+
 # A migration from a to b under way.
 begin() {
 	guest_await b

@@ -6,6 +6,7 @@ set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
+small_vm
 arm() { echo "$1" >/sys/module/kvmferry/parameters/fault; }
 
 # caught FAULT WORDS ARGS...: the migration fails with these words, and the guest has not noticed

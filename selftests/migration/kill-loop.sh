@@ -3,18 +3,16 @@
 # Many migrations, each broken at a random moment. Afterwards the VM is on one host and well, or gone if its QEMU was the
 # victim; never on both.
 #
-#   kill-loop.sh [ROUNDS]       50 on Debian's 6.1, fewer elsewhere. KVMFERRY_SEED=N repeats a run.
+#   kill-loop.sh [ROUNDS]       12 on Debian's 6.1, 4 elsewhere. KVMFERRY_SEED=N repeats a run.
 set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
 rounds=${1:-}
 if [ -z "$rounds" ]; then
-	case $KVMFERRY_KERNEL in 6.1) rounds=50 ;; debug) rounds=8 ;; *) rounds=15 ;; esac
+	case $KVMFERRY_KERNEL in 6.1) rounds=12 ;; *) rounds=4 ;; esac
 fi
-# a small VM: it is moments that count here, not megabytes
-GUEST_RAM=128
-GUEST_ORDERS="ws=32 rate=500 verify=1000"
+small_vm
 GUEST_TIMEOUT=20
 
 seed=${KVMFERRY_SEED:-$((RANDOM * 32768 + RANDOM))}

@@ -6,6 +6,8 @@ set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
+small_vm
+
 check() {
 	host_start a send "$@" "$KVMFERRY_AGENT" check --qmp "$GUEST_DIR/a/qmp.agent" --state-dir "$GUEST_DIR/a/state"
 	agent_end a send

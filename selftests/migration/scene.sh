@@ -13,6 +13,12 @@ is() {
 	if [ "$2" = "$3" ]; then ktap_ok "$1"; else ktap_fail "$1" "got '$2' instead of '$3'"; fi
 }
 
+# A VM for tests in which moments count, not megabytes.
+small_vm() {
+	GUEST_RAM=128
+	GUEST_ORDERS="ws=40 rate=500 verify=1500"
+}
+
 # scene_open: the module, the hosts, and their end. A test that ends early says why: its plan stays unfulfilled.
 scene_open() {
 	host_module_load
@@ -147,23 +153,20 @@ recover_on() {
 }
 
 # Wait until the sender has begun this stage (see userspace-agent/stages.c), or has ended. at_stage HOST NAME
-at_stage() {
-	local end=$((SECONDS + GUEST_PATIENCE)) text
+at_stage() { sender_tells "$1" "\"name\":\"$2\""; }
+
+# Wait until RAM is under way: in the middle of everything. in_mid_pass HOST
+in_mid_pass() { sender_tells "$1" '"event":"pass"'; }
+
+# sender_tells HOST TEXT: wait until it has written this
+sender_tells() {
+	local end=$((SECONDS + GUEST_PATIENCE)) said
 	while host_runs "$1" send && [ "$SECONDS" -lt "$end" ]; do
-		text=$(<"$GUEST_DIR/$1/send.out")
-		[[ $text != *"\"stage\""*"\"name\":\"$2\""* ]] || return 0
+		IFS= read -r -d '' said <"$GUEST_DIR/$1/send.out" || true
+		[[ $said != *"$2"* ]] || return 0
 		guest_nap 0.02
 	done
-	return 1
-}
-
-# Wait until N pages have been sent in the first pass: in the middle of everything.
-in_mid_pass() {
-	local end=$((SECONDS + GUEST_PATIENCE)) text
-	while host_runs "$1" send && [ "$SECONDS" -lt "$end" ]; do
-		text=$(<"$GUEST_DIR/$1/send.out")
-		[[ $text != *'"event":"pass"'* ]] || return 0
-		guest_nap 0.05
-	done
+	ktap_note "the sender has not come to $2; its end:"
+	tail -n 3 "$GUEST_DIR/$1/send.out" "$GUEST_DIR/$1/send.err" | cut -c1-300 | sed 's/^/#   /'
 	return 1
 }
