@@ -102,15 +102,15 @@ fuzz: ## fuzz everything that reads bytes from the network: [SECONDS_EACH=20]
 	+@$(MAKE) -C selftests/fuzz TOP=$(CURDIR) BUILD=$(BUILD) $(if $(SECONDS_EACH),SECONDS_EACH=$(SECONDS_EACH)) run
 
 .PHONY: check
-check: ## build everything, run all tests: [KERNEL=NAME] [ONLY=PATTERN]
+check: setup ## build everything, run all tests: [KERNEL=NAME] [ONLY=PATTERN]
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) $(if $(ONLY),--only '$(ONLY)')
 
 .PHONY: check-oracle
-check-oracle: ## the long runs of the tracking oracle
+check-oracle: setup ## the long runs of the tracking oracle
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/oracle.list
 
 .PHONY: check-stress
-check-stress: ## the long migration runs
+check-stress: setup ## the long migration runs
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/stress.list
 
 .PHONY: demo
