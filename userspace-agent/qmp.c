@@ -2,14 +2,12 @@
 /*
  * A QMP client on a UNIX socket.
  *
- * Bytes in both directions are buffered; one line is one JSON object. A command
- * carries a number as its id, so that replies find their command in whatever
- * order QEMU gives them (commands out of band overtake others). A reply whose
- * command was given up is dropped.
+ * One line is one JSON object. A command carries a number as its id, so that
+ * replies find their command in whatever order QEMU gives them (commands out of
+ * band overtake others). A reply whose command was given up is dropped.
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,19 +18,8 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "lines.h"
 #include "qmp.h"
-
-#define LINE_MAX_BYTES	(8u << 20)	/* longer than any answer of QEMU */
-#define READ_SIZE	(64u << 10)
-
-/* A command on its way out, with the file that goes along. */
-struct outgoing {
-	struct outgoing *next;
-	int fd;			/* a duplicate, or -1 */
-	size_t length;
-	size_t sent;
-	char bytes[];
-};
 
 /* A command that waits for its reply, or for the caller to fetch it. */
 struct pending {
@@ -43,14 +30,9 @@ struct pending {
 };
 
 struct qmp {
-	int fd;
-	char *name;
+	struct lines lines;
+	char *name;		/* of the socket, for messages */
 	pid_t peer;
-	char *in;
-	size_t in_length;
-	size_t in_scanned;	/* bytes known to hold no end of line */
-	size_t in_size;
-	struct outgoing *out;
 	struct pending *pending;
 	long numbers;
 	bool oob;
@@ -64,12 +46,12 @@ struct qmp {
 
 int qmp_fd(const struct qmp *qmp)
 {
-	return qmp->fd;
+	return qmp->lines.fd;
 }
 
 bool qmp_sending(const struct qmp *qmp)
 {
-	return qmp->out != NULL;
+	return qmp->lines.out != NULL;
 }
 
 const char *qmp_version(const struct qmp *qmp)
@@ -91,94 +73,6 @@ void qmp_on_event(struct qmp *qmp, qmp_event_fn *fn, void *opaque)
 {
 	qmp->on_event = fn;
 	qmp->on_event_opaque = opaque;
-}
-
-/* ------------------------------------------------------------------------
- * Out
- * ------------------------------------------------------------------------ */
-
-static void outgoing_free(struct outgoing *o)
-{
-	if (o->fd >= 0)
-		close(o->fd);
-	free(o);
-}
-
-static int queue_line(struct qmp *qmp, const char *line, int fd, struct failure *why)
-{
-	size_t length = strlen(line);
-	struct outgoing **end, *o;
-
-	o = malloc(sizeof(*o) + length + 1);
-	if (!o)
-		return fail(why, "out of memory");
-	*o = (struct outgoing){ .fd = -1, .length = length + 1 };
-	memcpy(o->bytes, line, length);
-	o->bytes[length] = '\n';
-	if (fd >= 0) {
-		o->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (o->fd < 0) {
-			free(o);
-			return fail(why, "cannot duplicate a file: %m");
-		}
-	}
-
-	for (end = &qmp->out; *end; end = &(*end)->next)
-		;
-	*end = o;
-	return 0;
-}
-
-/* sendmsg() with a file attached to the first byte. */
-static ssize_t send_some(int socket, struct outgoing *o)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
-	struct iovec vector = {
-		.iov_base = o->bytes + o->sent,
-		.iov_len = o->length - o->sent,
-	};
-	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
-
-	if (o->fd >= 0 && !o->sent) {
-		struct cmsghdr *header;
-
-		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
-		header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &o->fd, sizeof(int));
-	}
-	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-static int flush_out(struct qmp *qmp, struct failure *why)
-{
-	while (qmp->out) {
-		struct outgoing *o = qmp->out;
-		ssize_t n = send_some(qmp->fd, o);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return 0;
-		/* What QEMU said before it hung up is more telling: read on. */
-		if (n < 0 && errno == EPIPE)
-			return 0;
-		if (n < 0)
-			return fail(why, "%s: cannot write to QEMU: %m",
-				       qmp->name);
-		o->sent += (size_t)n;
-		if (o->sent < o->length)
-			continue;
-		qmp->out = o->next;
-		outgoing_free(o);
-	}
-	return 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -232,8 +126,7 @@ static int dispatch(struct qmp *qmp, json_t *object, struct failure *why)
 		qmp->greeting = json_incref(object);
 		return 0;
 	}
-	return fail(why, "%s: QEMU sent an object that is no reply and no event",
-		       qmp->name);
+	return fail(why, "QEMU sent an object that is no reply and no event");
 }
 
 /* The first words of what came instead of QMP, fit for a message. */
@@ -253,17 +146,17 @@ static int not_qmp(struct qmp *qmp, const char *text, size_t length,
 
 	quote(words, sizeof(words), text, length);
 	if (!qmp->greeting && !strncmp(words, "QEMU ", 5))
-		return fail(why, "%s is QEMU's human monitor, not QMP; start QEMU with -qmp unix:PATH,server=on,wait=off and give that PATH",
-			       qmp->name);
+		return fail(why, "this is QEMU's human monitor, not QMP; start QEMU with -qmp unix:PATH,server=on,wait=off and give that PATH");
 	if (!qmp->greeting)
-		return fail(why, "%s is not a QMP socket: it begins with \"%s\"; is it the guest's console? Give the socket of QEMU's -qmp option",
-			       qmp->name, words);
-	return fail(why, "%s: not JSON from QEMU: \"%s\"", qmp->name, words);
+		return fail(why, "not a QMP socket: it begins with \"%s\"; is it the guest's console? Give the socket of QEMU's -qmp option",
+			    words);
+	return fail(why, "not JSON from QEMU: \"%s\"", words);
 }
 
-static int take_line(struct qmp *qmp, const char *line, size_t length,
+static int take_line(void *opaque, const char *line, size_t length,
 		     struct failure *why)
 {
+	struct qmp *qmp = opaque;
 	json_t *object;
 	int result;
 
@@ -281,82 +174,29 @@ static int take_line(struct qmp *qmp, const char *line, size_t length,
 	return result;
 }
 
-static int take_lines(struct qmp *qmp, struct failure *why)
+/* A console need not ever end its line: judge by the first byte. */
+static int look_at_greeting(struct qmp *qmp, struct failure *why)
 {
-	size_t begin = 0, at = qmp->in_scanned;
-	int result = 0;
+	const struct lines *l = &qmp->lines;
 
-	while (!result && at < qmp->in_length) {
-		const char *end = memchr(qmp->in + at, '\n', qmp->in_length - at);
-
-		if (!end)
-			break;
-		at = (size_t)(end - qmp->in) + 1;
-		result = take_line(qmp, qmp->in + begin, at - begin, why);
-		begin = at;
-	}
-	memmove(qmp->in, qmp->in + begin, qmp->in_length - begin);
-	qmp->in_length -= begin;
-	qmp->in_scanned = qmp->in_length;
-	if (result)
-		return result;
-
-	/* A console need not ever end its line: judge by the first byte. */
-	if (!qmp->greeting && qmp->in_length && qmp->in[0] != '{' &&
-	    !isspace((unsigned char)qmp->in[0]))
-		return not_qmp(qmp, qmp->in, qmp->in_length, why);
-	return 0;
-}
-
-static int make_room(struct qmp *qmp, struct failure *why)
-{
-	size_t size = qmp->in_size ? qmp->in_size * 2 : READ_SIZE;
-	char *in;
-
-	if (qmp->in_length < qmp->in_size)
+	if (qmp->greeting || !l->length || l->in[0] == '{' ||
+	    isspace((unsigned char)l->in[0]))
 		return 0;
-	if (size > LINE_MAX_BYTES)
-		return fail(why, "%s: a line of more than %u MiB; is this QMP?",
-			       qmp->name, LINE_MAX_BYTES >> 20);
-	in = realloc(qmp->in, size);
-	if (!in)
-		return fail(why, "out of memory");
-	qmp->in = in;
-	qmp->in_size = size;
-	return 0;
-}
-
-static int read_in(struct qmp *qmp, struct failure *why)
-{
-	for (;;) {
-		ssize_t n;
-
-		if (make_room(qmp, why))
-			return -1;
-		n = recv(qmp->fd, qmp->in + qmp->in_length,
-			 qmp->in_size - qmp->in_length, MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return 0;
-		if (n < 0 && errno != ECONNRESET)
-			return fail(why, "%s: cannot read from QEMU: %m",
-				       qmp->name);
-		if (n <= 0)
-			return fail(why, "%s: QEMU closed the connection; see its log for why it exited",
-				       qmp->name);
-		qmp->in_length += (size_t)n;
-		if (take_lines(qmp, why))
-			return -1;
-	}
+	return not_qmp(qmp, l->in, l->length, why);
 }
 
 int qmp_pump(struct qmp *qmp, struct failure *why)
 {
 	struct failure *broken = &qmp->broken;
+	struct failure socket = { 0 };
 
-	if (!broken->text[0] && !flush_out(qmp, broken) && !read_in(qmp, broken))
+	if (broken->text[0])
+		return fail(why, "%s", broken->text);
+	if (!lines_flush(&qmp->lines, &socket) &&
+	    !lines_fill(&qmp->lines, take_line, qmp, &socket) &&
+	    !look_at_greeting(qmp, &socket))
 		return 0;
+	fail(broken, "%s: %s", qmp->name, socket.text);
 	return fail(why, "%s", broken->text);
 }
 
@@ -386,7 +226,7 @@ long qmp_send(struct qmp *qmp, int fd, bool oob, const char *command,
 	char *line = compose(qmp, oob, command, arguments);
 	struct pending *p = malloc(sizeof(*p) + strlen(command) + 1);
 
-	if (!line || !p || queue_line(qmp, line, fd, why)) {
+	if (!line || !p || lines_queue(&qmp->lines, line, fd, why)) {
 		free(line);
 		free(p);
 		return fail(why, "%s: out of memory or files", command);
@@ -432,8 +272,8 @@ int qmp_reply(struct qmp *qmp, long number, json_t **result, struct failure *why
 static int wait_for_bytes(struct qmp *qmp, int64_t deadline, struct failure *why)
 {
 	struct pollfd p = {
-		.fd = qmp->fd,
-		.events = (short)(POLLIN | (qmp->out ? POLLOUT : 0)),
+		.fd = qmp_fd(qmp),
+		.events = (short)(POLLIN | (qmp_sending(qmp) ? POLLOUT : 0)),
 	};
 
 	if (poll(&p, 1, clock_left(deadline)) < 0 && errno != EINTR)
@@ -615,7 +455,7 @@ struct qmp *qmp_adopt(int fd, const char *name, int timeout, struct failure *why
 		fail(why, "out of memory");
 		return NULL;
 	}
-	qmp->fd = fd;
+	qmp->lines.fd = fd;
 	qmp->name = strdup(name);
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
 		qmp->peer = peer.pid;
@@ -663,18 +503,11 @@ void qmp_close(struct qmp *qmp)
 {
 	if (!qmp)
 		return;
-	while (qmp->out) {
-		struct outgoing *o = qmp->out;
-
-		qmp->out = o->next;
-		outgoing_free(o);
-	}
 	while (qmp->pending)
 		pending_drop(qmp, qmp->pending);
 	json_decref(qmp->greeting);
-	close(qmp->fd);
+	lines_close(&qmp->lines);
 	free(qmp->name);
-	free(qmp->in);
 	free(qmp);
 }
 

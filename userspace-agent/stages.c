@@ -4,12 +4,12 @@
  *
  * Theory of operation
  *
- *	    the VM runs here		  it stands still	   it runs there
- *	|--------------------------|----------------------------|------------->
- *	 check connect attach passes stop handover settle device
- *					   resettle commit running retire
- *						    ^
- *						    the point of no return
+ *	         the VM runs here           it stands still        it runs there
+ *	|-------------------------------|---------------------------|---------->
+ *	 check connect record attach     stop handover settle device   retire
+ *	 passes                          resettle commit running
+ *	                                          ^
+ *	                                          the point of no return
  *
  * What holds between the stages:
  *
