@@ -34,10 +34,14 @@
  *	(N streams)      ->
  *	... records of pass 1, 2, ...
  *	                 <-             PASS_DONE     for each pass, with digests
+ *	... the VM is stopped, a final pass
+ *	                 <-             PASS_DONE     all RAM is there
  *	[VERIFY]         ->
  *	                 <-             [VERIFIED]    digests of RAM read anew
  *	DEVICE           <->            DEVICE        QEMU's own stream, opaque
  *	DEVICE_EOF       <->            DEVICE_EOF
+ *	... one more final pass: saving device state may write to RAM
+ *	                 <-             PASS_DONE
  *	... source QEMU: completed
  *	COMMIT           ->                           the target owns the VM
  *	                 <-             RUNNING       and it runs there (see HELLO)
