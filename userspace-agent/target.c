@@ -129,14 +129,14 @@ static int64_t timeout_ms(const struct target *t)
  * Taking over
  * ------------------------------------------------------------------------ */
 
-/* A record that cannot be written is bad; a VM that nobody runs is worse. */
-static void record(struct target *t, enum journal_state state)
+/* The record already says that the VM is ours: this only makes it more exact. */
+static void record_running(struct target *t)
 {
 	struct failure why = { 0 };
 
-	if (journal_write(&t->journal, state, &why))
-		log_error("the VM is owned here, but that could not be written down: "
-			  "%s; keep in mind that the source must not run it", why.text);
+	if (journal_write(&t->journal, JOURNAL_RUNNING, &why))
+		log_warn("the owner record does not say yet that the VM runs: %s",
+			 why.text);
 }
 
 /* The VM is ours and its state is here: run it. */
@@ -155,7 +155,7 @@ static void take_over(struct target *t)
 		fail(&why, "the connection broke");
 	else
 		frames_send(&t->control, WIRE_RUNNING, NULL, 0, GOODBYE, &why);
-	record(t, JOURNAL_RUNNING);
+	record_running(t);
 
 	log_info("the VM %s, %" PRId64 " ms after its last page came",
 		 run ? "runs here now" : "is here now, paused", ms);
@@ -171,7 +171,9 @@ static int on_commit(struct target *t)
 
 	t->stage = COMMITTED;
 	t->commit_by = clock_ms() + timeout_ms(t);
-	record(t, JOURNAL_OWNS);
+	/* Run without a record, the VM could run twice after a crash: then rather not at all. */
+	if (journal_write(&t->journal, JOURNAL_OWNS, &t->why))
+		return -1;
 	acceptor_close(&t->acceptor);
 	landing_close(&t->landing);
 	return incoming_query(&t->in, &t->why);
