@@ -27,7 +27,7 @@ follow() {
 	shift 2
 	[ $# -gt 0 ] || set -- cat
 	: >>"$file"
-	tail -q -n +1 -s 0.2 -f "$file" | "$@" | sed -u -e 's/\r//' -e "s/^/$prefix | /" &
+	tail -q -n +1 -s 0.2 -f "$file" | "$@" | while IFS= read -r line; do echo "$prefix | ${line%$'\r'}"; done &
 	watchers+=" $(pgrep -n -x tail)"
 }
 
@@ -76,6 +76,15 @@ check_rounds() {
 	say "it counted to $left on host A and goes on with $arrived on host B"
 }
 
+# Often it is moved in the middle of a line.
+check_last_words() {
+	local begun finished
+	begun=$(tail -n 1 "$GUEST_DIR/a/console")
+	finished=$(head -n 1 "$GUEST_DIR/b/console")
+	[[ $finished == guest:* ]] ||
+		say "the line that it had begun on host A, \"$begun\", it finished on host B: \"${finished%$'\r'}\""
+}
+
 write_json() {
 	jq --argjson errors "$1" --arg kernel "$(uname -r)" '{passes, pages_sent, pages_zero, bytes_raw, bytes_wire,
 		blackout_ms, guest_errors: $errors, kernel: $kernel, qemu}' <<<"$2" >"$KVMFERRY_BUILD/demo.json"
@@ -118,6 +127,7 @@ guest_until 30 host_idle a qemu || fail "QEMU on host A is still there"
 say "QEMU on host A has ended"
 guest_continues b 120 || fail "the guest does not continue on host B"
 check_rounds
+check_last_words
 report=$(guest_report b 120) || fail "the guest does not answer on host B"
 guest_continues b 60 || fail "the guest does not continue on host B"
 errors=$(guest_errors b)

@@ -50,7 +50,6 @@ if [ "$KVMFERRY_KERNEL" = debug ]; then
 	GUEST_TIMEOUT=$((GUEST_TIMEOUT * 3))
 fi
 
-guest_qmp_tool=$KVMFERRY_BUILD/migration/qmp
 guest_address() { case $1 in a) echo 192.0.2.1 ;; b) echo 192.0.2.2 ;; esac; }
 guest_note() { echo "# $*"; }
 
@@ -64,6 +63,10 @@ on_host() {
 guest_open() {
 	local host
 	GUEST_DIR=$(mktemp -d /tmp/ferry.XXXXXX)
+	chmod 755 "$GUEST_DIR"
+	# of our own: whoever builds in the meantime does not disturb us
+	cp "$KVMFERRY_AGENT" "$GUEST_DIR/kvmferry"
+	cp "$KVMFERRY_BUILD/migration/qmp" "$GUEST_DIR/qmp"
 	ip link add ferry-a type veth peer name ferry-b
 	for host in a b; do
 		mkdir -p "$GUEST_DIR/$host"/{ram,state}
@@ -270,7 +273,7 @@ guest_until() {
 	done
 }
 
-guest_qmp() { "$guest_qmp_tool" "$GUEST_DIR/$1/qmp.test" "$2"; }
+guest_qmp() { "$GUEST_DIR/qmp" "$GUEST_DIR/$1/qmp.test" "$2"; }
 
 guest_status() {
 	local answer
@@ -339,7 +342,7 @@ agent_listens() { [ -n "$(on_host "$1" ss -Hltn "sport = :$GUEST_PORT")" ]; }
 agent_receive() {
 	local host=$1 dir=$GUEST_DIR/$1
 	shift
-	host_start "$host" receive "$KVMFERRY_AGENT" receive --qmp "$dir/qmp.agent" \
+	host_start "$host" receive "$GUEST_DIR/kvmferry" receive --qmp "$dir/qmp.agent" \
 		--listen "$(guest_address "$host"):$GUEST_PORT" --state-dir "$dir/state" --timeout "$GUEST_TIMEOUT" "$@"
 	agent_ready() { agent_listens "$host" || host_idle "$host" receive; }
 	guest_until 30 agent_ready
@@ -349,7 +352,7 @@ agent_receive() {
 agent_start_send() {
 	local from=$1 to=$2 dir=$GUEST_DIR/$1
 	shift 2
-	host_start "$from" send "$KVMFERRY_AGENT" send --qmp "$dir/qmp.agent" --to "$(guest_address "$to"):$GUEST_PORT" \
+	host_start "$from" send "$GUEST_DIR/kvmferry" send --qmp "$dir/qmp.agent" --to "$(guest_address "$to"):$GUEST_PORT" \
 		--state-dir "$dir/state" --timeout "$GUEST_TIMEOUT" "$@"
 }
 

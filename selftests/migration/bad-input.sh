@@ -130,7 +130,8 @@ frame_type|broke the protocol
 frame_huge|broke the protocol
 running|out of place
 ready_twice|out of place
-digest|differs on the target|out of place
+digest|differs on the target
+digest_early|a pass that was not made
 digest_rams|digests of 3 RAM blocks
 stream_close|closed a data stream|data stream broke
 hang_up|data stream|closed the connection|connection to the other side broke"
@@ -154,8 +155,8 @@ test_hostile_targets() {
 wrong_socket() {
 	local status=0
 	case $1 in
-	send) host_start a send "$KVMFERRY_AGENT" send --qmp "$2" --to 192.0.2.2:7070 --insecure --timeout 5 ;;
-	*) host_start a send "$KVMFERRY_AGENT" receive --qmp "$2" --listen 192.0.2.1:7070 --insecure --timeout 5 ;;
+	send) host_start a send "$GUEST_DIR/kvmferry" send --qmp "$2" --to 192.0.2.2:7070 --insecure --timeout 5 ;;
+	*) host_start a send "$GUEST_DIR/kvmferry" receive --qmp "$2" --listen 192.0.2.1:7070 --insecure --timeout 5 ;;
 	esac
 	agent_end a send || status=$?
 	[ "$status" = 1 ] || { ktap_note "status $status"; return 1; }
@@ -235,7 +236,7 @@ test_mismatches() {
 	mount -o "remount,$GUEST_TMPFS" "$GUEST_DIR/b/ram"
 }
 
-ktap_plan $((4 + 21 + 2 + 11 + 2 + 2 + 8 + 8 + 2))
+ktap_plan $((4 + 21 + 2 + 12 + 2 + 2 + 8 + 8 + 2))
 scene_open
 guest_start a
 test_strangers

@@ -720,17 +720,46 @@ static void t_ready_twice(void)
 	wait_end(control);
 }
 
-/* Digests of a pass that are not those of the VM's RAM. */
+/* Takes records up to the end of a pass. False: the stream has ended. */
+static bool take_pass(int fd, struct wire_record *r)
+{
+	uint8_t bytes[sizeof(struct ferry_record)];
+	const char *why;
+
+	do {
+		if (!get(fd, bytes, sizeof(bytes)) ||
+		    wire_get_record(r, bytes, &why) ||
+		    !get(fd, content, wire_padded(r->length)))
+			return false;
+	} while (r->type != FERRY_RECORD_PASS_END);
+	return true;
+}
+
+/* Digests of each pass that are not those of the VM's RAM. */
 static void t_digest(void)
 {
 	struct wire_digests d = { .rams = 1 };
 	uint8_t out[WIRE_DIGESTS_MAX];
+	struct wire_record r;
 
 	get_ready();
 	memset(d.digest[0], 0x55, FERRY_HASH_SIZE);
-	/* a pass for each that the source may need, all at once */
-	for (d.pass = 1; d.pass < 40; d.pass++)
-		put_frame(control, WIRE_PASS_DONE, out, (uint32_t)wire_put_digests(out, &d));
+	while (take_pass(stream[0], &r) && take_pass(stream[1], &r)) {
+		d.pass = r.page;
+		put_frame(control, WIRE_PASS_DONE, out,
+			  (uint32_t)wire_put_digests(out, &d));
+	}
+	wait_end(control);
+}
+
+/* Digests of a pass that nobody has asked for. */
+static void t_digest_early(void)
+{
+	struct wire_digests d = { .rams = 1, .pass = 30 };
+	uint8_t out[WIRE_DIGESTS_MAX];
+
+	get_ready();
+	put_frame(control, WIRE_PASS_DONE, out, (uint32_t)wire_put_digests(out, &d));
 	swallow();
 	wait_end(control);
 }
@@ -793,7 +822,7 @@ static const struct play plays[] = {
 	S(record_cut), S(middle), S(commit_early), S(verify_early), S(device_noise),
 	S(target_frame), S(stream_99), S(stream_twice), S(hang_up), S(silent), S(abort),
 	T(close), T(noise), T(silent), T(abort), T(frame_type), T(frame_huge),
-	T(running), T(ready_twice), T(digest), T(digest_rams), T(stall),
+	T(running), T(ready_twice), T(digest), T(digest_early), T(digest_rams), T(stall),
 	T(stream_close), T(hang_up),
 };
 

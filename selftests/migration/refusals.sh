@@ -9,12 +9,12 @@ set -eu
 small_vm
 
 check() {
-	host_start a send "$@" "$KVMFERRY_AGENT" check --qmp "$GUEST_DIR/a/qmp.agent" --state-dir "$GUEST_DIR/a/state"
+	host_start a send "$@" "$GUEST_DIR/kvmferry" check --qmp "$GUEST_DIR/a/qmp.agent" --state-dir "$GUEST_DIR/a/state"
 	agent_end a send
 }
 
 try_send() {
-	host_start a send "$@" "$KVMFERRY_AGENT" send --qmp "$GUEST_DIR/a/qmp.agent" --state-dir "$GUEST_DIR/a/state" \
+	host_start a send "$@" "$GUEST_DIR/kvmferry" send --qmp "$GUEST_DIR/a/qmp.agent" --state-dir "$GUEST_DIR/a/state" \
 		--to 192.0.2.2:7070 --insecure --timeout 20
 	agent_end a send
 }
