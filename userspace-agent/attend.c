@@ -18,6 +18,8 @@
  */
 #define DEVICE_MAX	(64u << 20)
 
+#define LAST_WORDS_MS	200	/* for a target that gives up to say why */
+
 /* ------------------------------------------------------------------------
  * Frames of the target
  * ------------------------------------------------------------------------ */
@@ -126,6 +128,7 @@ static int on_qmp(struct source *s, struct failure *why)
 
 	if (!qmp_pump(s->qmp, &broken) || s->committed)
 		return 0;
+	s->qemu_gone = true;
 	return fail(why, "%s", broken.text);
 }
 
@@ -139,6 +142,17 @@ static int on_tunnel(struct source *s, struct failure *why)
 		    DEVICE_MAX >> 20);
 }
 
+/* A target that gives up closes all: its reason may come right after the break. */
+static int hear_last_words(struct source *s, struct failure *why)
+{
+	struct pollfd p = { .fd = s->control.fd, .events = POLLIN };
+
+	while (poll(&p, 1, LAST_WORDS_MS) > 0)
+		if (on_control(s, p.revents, why))
+			return -1;
+	return 0;
+}
+
 static int on_wake(struct source *s, struct failure *why)
 {
 	unsigned int i;
@@ -146,6 +160,8 @@ static int on_wake(struct source *s, struct failure *why)
 
 	if (read(s->wake, &count, sizeof(count)) < 0 || s->committed)
 		return 0;
+	if (hear_last_words(s, why))
+		return -1;
 	for (i = 0; i < s->options->channels; i++)
 		if (atomic_load(&s->sender[i].failed))
 			return fail(why, "%s", s->sender[i].why.text);

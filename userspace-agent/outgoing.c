@@ -131,6 +131,8 @@ void outgoing_cont(struct source *s)
 	if (!s->stopped)
 		return;
 	s->stopped = false;
+	if (s->qemu_gone)
+		return;
 	if (!qmp_do(s->qmp, s->options->timeout_ms, &why, "cont", NULL))
 		return;
 	s->paused_here = true;

@@ -16,7 +16,8 @@
  *			bytes_wire, ratio, blackout_ms, total_ms, downtime
  *			(an object of milliseconds), device_bytes, qemu, kernel
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
- *			"paused-here" (QEMU did not continue it) or "in-doubt"
+ *			"paused-here" (QEMU did not continue it), "gone" (its QEMU
+ *			has ended) or "in-doubt"
  *
  * and when a VM is received
  *

@@ -102,7 +102,12 @@ static void tell_failed(struct source *s, const char *status, const char *reason
 /* Rolled back: the VM is here, and as it was, if QEMU played along. */
 static enum exit_status tell_rolled_back(struct source *s, const char *reason)
 {
-	tell_failed(s, s->paused_here ? "paused-here" : "runs-on", reason);
+	tell_failed(s, s->qemu_gone ? "gone" : s->paused_here ? "paused-here" :
+		    "runs-on", reason);
+	if (s->qemu_gone) {
+		log_error("not moved, as its QEMU has ended: %s", reason);
+		return EXIT_FAILED;
+	}
 	if (s->paused_here) {
 		log_error("not moved, and the VM is paused here: %s", reason);
 		return EXIT_DOUBT;

@@ -108,6 +108,7 @@ struct source {
 	int64_t blackout_begin_us;	/* `stop` was sent */
 	int64_t blackout_end_us;	/* RUNNING came */
 	struct ferry_status last;	/* the last status of the kernel */
+	bool qemu_gone;			/* it ended before the commit */
 	bool paused_here;		/* rollback could not make the VM run again */
 };
 

@@ -315,8 +315,7 @@ _Static_assert(COUNT <= SOURCE_STAGES_MAX, "SOURCE_STAGES_MAX is too small");
  * Running them
  * ------------------------------------------------------------------------ */
 
-#define ABORT_MS	2000	/* to tell a target that may be gone */
-
+/* If it does not take this at once it will see the connection break: do not wait. */
 static void tell_target(struct source *s, const char *reason)
 {
 	size_t length = strlen(reason);
@@ -325,7 +324,8 @@ static void tell_target(struct source *s, const char *reason)
 		return;
 	if (length >= WIRE_TEXT_SIZE)
 		length = WIRE_TEXT_SIZE - 1;
-	frames_send(&s->control, WIRE_ABORT, reason, length, ABORT_MS, NULL);
+	frames_queue(&s->control, WIRE_ABORT, reason, length, NULL);
+	frames_flush(&s->control, NULL);
 }
 
 static void roll_back(struct source *s, size_t failed, const char *reason)
