@@ -146,8 +146,9 @@ static int on_tunnel(struct source *s, struct failure *why)
 static int hear_last_words(struct source *s, struct failure *why)
 {
 	struct pollfd p = { .fd = s->control.fd, .events = POLLIN };
+	int64_t deadline = clock_ms() + LAST_WORDS_MS;
 
-	while (poll(&p, 1, LAST_WORDS_MS) > 0)
+	while (clock_left(deadline) && poll(&p, 1, clock_left(deadline)) > 0)
 		if (on_control(s, p.revents, why))
 			return -1;
 	return 0;
