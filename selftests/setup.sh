@@ -25,6 +25,7 @@ qemu-utils              disk images of the guests
 iproute2                network name spaces of the migration tests
 dmsetup                 device-mapper targets of the storage tests
 util-linux              flock, setsid
+patch                   the debug kernel
 procps                  ps, for reports
 jq                      reads the QEMUs and check.json
 dkms                    the test that installs the module as a user would

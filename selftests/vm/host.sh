@@ -217,24 +217,31 @@ judge() {
 	return "$status"
 }
 
-write_orders "$@"
-open_pipes
-start_qemu
-started=$SECONDS
-# a background sleep, so that the end of QEMU is noticed at once and a signal is obeyed at once
-sleep "$timeout" &
-timer=$!
-wait -n "$qemu" "$timer" || true
-if running; then
-	dump_state
-	kill -9 "$qemu"
-	close_pipes 2>/dev/null # bash would report the kill
-	qemu=''
-	show_tail 40
-	exit 124
-fi
-kill "$timer" 2>/dev/null || true # it may just have ended
-close_pipes
-qemu='' timer=''
-echo "host.sh: $kernel, $((SECONDS - started)) s" >>"$console"
-judge
+# In a function, so that all of this file has been read before the host runs, and may change meanwhile.
+main() {
+	local started status=0
+	write_orders "$@"
+	open_pipes
+	start_qemu
+	started=$SECONDS
+	# a background sleep, so that the end of QEMU is noticed at once and a signal is obeyed at once
+	sleep "$timeout" &
+	timer=$!
+	wait -n "$qemu" "$timer" || true
+	if running; then
+		dump_state
+		kill -9 "$qemu"
+		close_pipes 2>/dev/null # bash would report the kill
+		qemu=''
+		show_tail 40
+		exit 124
+	fi
+	kill "$timer" 2>/dev/null || true # it may just have ended
+	close_pipes
+	qemu='' timer=''
+	echo "host.sh: $kernel, $((SECONDS - started)) s" >>"$console"
+	judge || status=$?
+	exit $status
+}
+
+main "$@"

@@ -111,8 +111,6 @@ ulimit -c 0
 verdict=$(port verdict)
 exec 4>"$verdict"
 [ "$KVMFERRY_MODPROBE" = none ] || /sbin/modprobe kvm_amd npt="$KVMFERRY_NPT" || echo "kvmferry: no kvm_amd"
-# no scan but ours: an automatic one would cost a CPU in the middle of a test
-[ ! -w /sys/kernel/debug/kmemleak ] || echo scan=off >/sys/kernel/debug/kmemleak
 echo up >&4
 
 # A pipe in between, because a virtio port can be opened but once, and /dev/stdout has to work.

@@ -93,7 +93,7 @@ fetch_debian() {
 
 # What the built kernel depends on: if this has not changed, it need not be built again.
 source_stamp() {
-	{ cat "$here/kernels/$1.config"; cat "$2/source-version"; } | sha256sum | cut -d' ' -f1
+	cat "$here/kernels/$1.config" "$here/kernels/$1.patch" "$2/source-version" | sha256sum | cut -d' ' -f1
 }
 
 configure() {
@@ -114,6 +114,7 @@ source_tree() {
 		unpack "$work/package" "$package"
 		tar -C "$work" -xf "$work/package/usr/src/$package.tar.xz"
 		rm -rf "$work/package"
+		patch -s -d "$work/$package" -p1 <"$here/kernels/$1.patch"
 		make -s -C "$work/$package" kernelversion >"$work/source-version"
 	fi
 	echo "$work/$package"
@@ -175,23 +176,29 @@ fetch() {
 	exec 9>&-
 }
 
-verb=${1:-} name=${2:-}
-case $verb in
-list) list "${2:-}"; exit ;;
-fetch | release | vmlinuz | modules | kdir | source) ;;
-*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME | source NAME" ;;
-esac
-[ -n "$(field "$name" 2)" ] || die "no kernel named '$name' (there are: $(names | tr '\n' ' '))"
-if [ "$verb" = source ]; then
-	[ "$(field "$name" 2)" = source ] || die "$name is not built from sources"
-	source_tree "$name"
-	exit
-fi
-root=$cache/kernels/$name
-fetch "$name"
-case $verb in
-release) cat "$root/release" ;;
-vmlinuz) echo "$root/vmlinuz" ;;
-modules) echo "$root" ;;
-kdir) readlink -f "$root/kdir" ;;
-esac
+# In a function, so that all of this file has been read before a long build starts, and may change during it.
+main() {
+	local verb=${1:-} name=${2:-} root
+	case $verb in
+	list) list "${2:-}"; exit ;;
+	fetch | release | vmlinuz | modules | kdir | source) ;;
+	*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME | source NAME" ;;
+	esac
+	[ -n "$(field "$name" 2)" ] || die "no kernel named '$name' (there are: $(names | tr '\n' ' '))"
+	if [ "$verb" = source ]; then
+		[ "$(field "$name" 2)" = source ] || die "$name is not built from sources"
+		source_tree "$name"
+		exit
+	fi
+	root=$cache/kernels/$name
+	fetch "$name"
+	case $verb in
+	release) cat "$root/release" ;;
+	vmlinuz) echo "$root/vmlinuz" ;;
+	modules) echo "$root" ;;
+	kdir) readlink -f "$root/kdir" ;;
+	esac
+}
+
+main "$@"
+exit
