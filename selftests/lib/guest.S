@@ -147,8 +147,8 @@ random:
 	jmp	3b
 4:	movl	BOX_DELAY(%ebx), %ecx
 	jecxz	6f
-5:	pause
-	decl	%ecx
+	/* no pause: that would be an exit each time */
+5:	decl	%ecx
 	jnz	5b
 6:	cmpl	$0, BOX_STOP(%ebx)
 	je	1b

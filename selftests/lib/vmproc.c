@@ -72,6 +72,10 @@ void vmproc_start(struct vmproc *vm, const struct ram_spec *specs, unsigned int 
 	if (!vm->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(ends[0]);
+		/* the vCPUs leave some of the few CPUs to whoever follows them */
+		errno = 0;
+		if (nice(10) == -1 && errno)
+			die("nice");
 		make(&vmm, specs, rams, vcpus);
 		serve(&vmm, ends[1]);
 	}

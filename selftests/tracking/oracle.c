@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The oracle: a live guest is followed for some seconds, a pass every 20 ms, each
+ * applied to a shadow; then the VM is stopped, the final pass is applied, too, and
+ * every page of shadow and RAM is compared. None may differ.
+ *
+ * Then the same once more with a rule broken on purpose, which must be found.
+ *
+ *	oracle vmm MIB SECONDS
+ *		two vCPUs of the test VMM, writing and reading at random
+ *	oracle process SECONDS PID STOP CONT FILE...
+ *		any VMM: its RAM is in these files, and the shell commands STOP
+ *		and CONT do what they say
+ *
+ * The last line of the output is for oracle.sh.
+ */
+#include "ktap.h"
+#include "ferry.h"
+#include "shadow.h"
+#include "vmproc.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "die.h"
+
+#define ROUND_MS	20
+#define MIN_PASSES	10
+#define CHANNELS	2
+#define RING		(4ul << 20)
+
+struct subject {
+	pid_t pid;
+	struct ram ram[FERRY_MAX_RAM];
+	unsigned int rams;
+	const char *stop, *cont;	/* commands; NULL: it is our own VMM */
+	struct vmproc own;
+};
+
+struct outcome {
+	uint64_t pages;
+	uint64_t differ;
+	unsigned long passes;
+	uint64_t sent;
+};
+
+/* --- our own VM */
+
+static long vm_compute(struct vmm *vmm, long seed)
+{
+	vmm_start_random_slowly(vmm, &vmm->ram[0], seed, 4, 100000);
+	return 0;
+}
+
+static long vm_pause(struct vmm *vmm, long argument)
+{
+	(void)argument;
+	vmm_pause(vmm);
+	return 0;
+}
+
+static long vm_resume(struct vmm *vmm, long argument)
+{
+	(void)argument;
+	vmm_resume(vmm);
+	return 0;
+}
+
+static long vm_errors(struct vmm *vmm, long argument)
+{
+	unsigned int i;
+
+	(void)argument;
+	for (i = 0; i < vmm->vcpus; i++)
+		vmm_end(vmm, i);
+	return vmm_random_errors(vmm, &vmm->ram[0]);
+}
+
+static void start_own(struct subject *s, unsigned long mib)
+{
+	struct ram_spec spec = { .size = mib << 20, .gpa = 0x1000000 };
+
+	vmproc_start(&s->own, &spec, 1, 2);
+	s->pid = s->own.pid;
+	s->rams = s->own.rams;
+	memcpy(s->ram, s->own.ram, sizeof(s->own.ram));
+	vmproc_call(&s->own, vm_compute, 1);
+}
+
+/* --- somebody else's */
+
+/* Where the process maps the file; neighbouring mappings count as one. */
+static void find_mapping(pid_t pid, const char *path, struct ram *ram)
+{
+	unsigned long start, end, offset;
+	char name[32], line[512], file[256];
+	FILE *maps;
+
+	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
+	maps = fopen(name, "re");
+	if (!maps)
+		die("no process %d", pid);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %255s", &start, &end, &offset, file) != 4 ||
+		    strcmp(file, path))
+			continue;
+		if (!ram->size) {
+			ram->map = (uint8_t *)start;
+			ram->offset = offset;
+		} else if (start != (uintptr_t)ram->map + ram->size ||
+			   offset != ram->offset + ram->size) {
+			die("%s is mapped in several places", path);
+		}
+		ram->size += end - start;
+	}
+	fclose(maps);
+	if (!ram->size)
+		die("process %d does not map %s", pid, path);
+	ram->fd = must(open(path, O_RDWR | O_CLOEXEC));
+}
+
+static void find_other(struct subject *s, char **args)
+{
+	s->pid = atoi(*args++);
+	s->stop = *args++;
+	s->cont = *args++;
+	for (; *args; args++, s->rams++) {
+		s->ram[s->rams].id = s->rams;
+		find_mapping(s->pid, *args, &s->ram[s->rams]);
+	}
+}
+
+static void stop(struct subject *s)
+{
+	if (!s->stop)
+		vmproc_call(&s->own, vm_pause, 0);
+	else if (system(s->stop))
+		die("the VM does not stop");
+}
+
+static void cont(struct subject *s)
+{
+	if (!s->cont)
+		vmproc_call(&s->own, vm_resume, 0);
+	else if (system(s->cont))
+		die("the VM does not continue");
+}
+
+/* --- following it */
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ull + t.tv_nsec / 1000000;
+}
+
+/* Passes at the beat of ROUND_MS, or one after the other if they take longer. */
+static unsigned long follow(struct ferry *f, unsigned int seconds)
+{
+	unsigned long passes = 0;
+	uint64_t start, next;
+
+	ferry_must_pass(f, 0);
+	start = next = now_ms();
+	while (passes < MIN_PASSES || now_ms() - start < seconds * 1000) {
+		uint64_t now = now_ms();
+
+		if (now < next)
+			usleep((next - now) * 1000);
+		else
+			next = now;
+		next += ROUND_MS;
+		ferry_must_pass(f, 0);
+		passes++;
+	}
+	return passes;
+}
+
+static struct outcome run(struct subject *s, unsigned int seconds)
+{
+	struct outcome outcome = {};
+	struct ferry_status status;
+	struct shadow shadow;
+	struct ferry f;
+	unsigned int i;
+
+	shadow_init(&shadow, NULL);
+	for (i = 0; i < s->rams; i++)
+		shadow_add(&shadow, i, ram_pages(&s->ram[i]));
+	ferry_open(&f, shadow_sink, &shadow);
+	ferry_setup(&f, s->pid, s->ram, s->rams, CHANNELS, RING);
+
+	outcome.passes = follow(&f, seconds);
+	stop(s);
+	ferry_must_pass(&f, FERRY_PASS_FINAL);
+	for (i = 0; i < s->rams; i++) {
+		outcome.pages += ram_pages(&s->ram[i]);
+		outcome.differ += shadow_differences(&shadow, &s->ram[i]);
+	}
+	if (shadow.fault)
+		die("shadow: %s", shadow.fault);
+	must(ferry_status(&f, 0, &status));
+	outcome.sent = status.taken;
+	cont(s);
+	ferry_close(&f);
+	shadow_free(&shadow);
+	return outcome;
+}
+
+static void report(const char *name, const struct outcome *o)
+{
+	ktap_note("%s: %lu passes, %lu pages sent, %lu of %lu pages differ", name,
+		  o->passes, o->sent, o->differ, o->pages);
+}
+
+int main(int argc, char **argv)
+{
+	struct outcome good, control = {};
+	unsigned int seconds;
+	static struct subject s;
+	bool own;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 4 && !strcmp(argv[1], "vmm"))
+		own = true;
+	else if (argc >= 7 && !strcmp(argv[1], "process"))
+		own = false;
+	else
+		die("see the top of oracle.c for what to tell me");
+
+	ferry_load_module();
+	seconds = atoi(argv[own ? 3 : 2]);
+	if (own)
+		start_own(&s, atoi(argv[2]));
+	else
+		find_other(&s, argv + 3);
+
+	good = run(&s, seconds);
+	report("rules kept", &good);
+	if (!ferry_fault("protect-all"))
+		die("the control needs a test build of the module");
+	control = run(&s, seconds);
+	ferry_fault("");
+	report("protect-all", &control);
+
+	if (own && vmproc_call(&s.own, vm_errors, 0))
+		die("the guest computed wrong");
+	if (own)
+		vmproc_kill(&s.own);
+	printf("pages %lu differ %lu control_differ %lu\n", good.pages, good.differ, control.differ);
+	return good.differ || !control.differ;
+}
