@@ -27,6 +27,7 @@ dmsetup                 device-mapper targets of the storage tests
 util-linux              flock, setsid
 patch                   the debug kernel
 procps                  ps, for reports
+socat                   plays wrong sockets in the migration tests
 jq                      reads the QEMUs and check.json
 dkms                    the test that installs the module as a user would
 sparse                  lint

@@ -32,7 +32,7 @@ damage() {
 	local at='' end=$((SECONDS + 60))
 	while [ -z "$at" ] && [ "$SECONDS" -lt "$end" ]; do
 		guest_nap 0.5
-		at=$(LC_ALL=C grep -abo -m 1 yrrefmvk "$GUEST_DIR/b/ram/vm" |
+		at=$(LC_ALL=C grep -abo yrrefmvk "$GUEST_DIR/b/ram/vm" |
 			awk -F: '$1 % 4096 == 0 { print $1; exit }')
 	done
 	[ -n "$at" ] || { ktap_note "no page of the workload has arrived"; return 1; }
