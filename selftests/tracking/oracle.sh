@@ -39,6 +39,7 @@ on_vmm() {
 	verdict vmm /tmp/oracle
 }
 
+# shellcheck disable=SC2154 # guest.sh sets it
 qmp_command() { echo "'$guest_qmp_tool' '$GUEST_DIR/a/qmp.test' '{\"execute\": \"$1\"}' >/dev/null"; }
 
 on_qemu() {
@@ -58,6 +59,6 @@ on_vmm
 on_qemu
 trap - EXIT
 guest_close
-jq -s . "$out"/*.vmm "$out"/*.qemu >"$KVMFERRY_BUILD/oracle.json"
+cat "$out"/* | jq -s . >"$KVMFERRY_BUILD/oracle.json"
 ktap_check "the module unloads" host_module_unload
 ktap_end
