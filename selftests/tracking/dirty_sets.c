@@ -315,8 +315,8 @@ static void try_control(void)
 	scene_expect_nothing(&scene);
 	delta = scene_compare(&scene);
 	scene_settle(&scene);
-	ktap_ok(scene_differences(&scene), "control: protecting more than was taken loses writes (%lu extra)",
-		delta.extra);
+	ktap_ok(scene_differences(&scene),
+		"control: protecting more than was taken loses writes (%lu extra)", delta.extra);
 }
 
 int main(void)
