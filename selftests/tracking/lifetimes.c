@@ -469,7 +469,7 @@ int main(void)
 {
 	if (!vmm_available())
 		ktap_skip_all("no /dev/kvm");
-	ktap_plan(24);
+	ktap_plan(23);
 	ferry_load_module();
 	vmm_open(&anchor);
 	vmm_boot(&anchor, 1);
