@@ -125,6 +125,9 @@ static void find_other(struct subject *s, char **args)
 	s->pid = atoi(*args++);
 	s->stop = *args++;
 	s->cont = *args++;
+	/* An empty command would succeed, and a VM that runs on differs for good reason. */
+	if (!*s->stop || !*s->cont)
+		die("how is the VM stopped and continued?");
 	for (; *args; args++, s->rams++) {
 		s->ram[s->rams].id = s->rams;
 		find_mapping(s->pid, *args, &s->ram[s->rams]);

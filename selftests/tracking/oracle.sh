@@ -39,8 +39,7 @@ on_vmm() {
 	verdict vmm /tmp/oracle
 }
 
-# shellcheck disable=SC2154 # guest.sh sets it
-qmp_command() { echo "'$guest_qmp_tool' '$GUEST_DIR/a/qmp.test' '{\"execute\": \"$1\"}' >/dev/null"; }
+qmp_command() { echo "'$GUEST_DIR/qmp' '$GUEST_DIR/a/qmp.test' '{\"execute\": \"$1\"}' >/dev/null"; }
 
 on_qemu() {
 	guest_open
