@@ -314,8 +314,8 @@ guest_continues() {
 	guest_count "$1" '^guest: round'
 	before=$guest_counted
 	guest_until "${2:-60}" guest_has "$1" '^guest: round' $((before + 1)) && return
-	guest_note "the guest on host $1 does not continue; its status is $(guest_status "$1"), its console ends with:"
-	tail -n 15 "$GUEST_DIR/$1/console" | sed 's/^/#   /'
+	guest_note "the guest on host $1 does not continue; its status is $(guest_status "$1"), its console and QEMU's messages end with:"
+	tail -n 15 "$GUEST_DIR/$1/console" "$GUEST_DIR/$1/qemu.err" | sed 's/^/#   /'
 	return 1
 }
 

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A guest that checks every byte of its memory crosses: once in every detail, and once with two RAM blocks.
+set -eu
+# shellcheck source=SCRIPTDIR/scene.sh
+. "$(dirname "$0")/scene.sh"
+
+# The first one in detail.
+first() {
+	local status=0 out=$GUEST_DIR/a/send.out
+	guest_await b
+	migrate_once a b --verify full || status=$?
+	is "send and receive succeed" "$status" 0
+	tell_done a
+	ktap_check "the source's QEMU is gone" guest_until 20 host_idle a qemu
+	is "the target's QEMU runs the VM" "$(guest_status b)" running
+	ktap_check "the guest is well on the target" healthy b
+	ktap_check "every line of JSON is an object with an event and a time" \
+		holds "$out" 'all(.event and .time) and length > 5'
+	ktap_check "the summary adds up" told a "done" '.status == "moved" and .passes >= 2 and
+		.pages_sent >= 65536 and .pages_zero > 0 and .bytes_raw == .pages_sent * 4096 and .bytes_wire < .bytes_raw and
+		.blackout_ms > 0'
+	ktap_check "the receiver says that it is done" \
+		holds "$GUEST_DIR/b/receive.out" '.[-1] | .event == "done" and .running'
+	ktap_check "nothing is left on either host but owner records" tidy_both
+	guest_reap a
+}
+
+tidy_both() { tidy a && tidy b; }
+
+two_blocks() {
+	GUEST_BACKEND=numa
+	guest_start a
+	ktap_check "a VM with two RAM blocks, two NUMA nodes" move a b --verify full
+	guest_kill b
+}
+
+ktap_plan 10
+scene_open
+guest_start a
+first
+guest_kill b
+two_blocks
+ktap_check "the module unloads" host_module_unload
+ktap_end
