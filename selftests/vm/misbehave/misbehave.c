@@ -19,11 +19,16 @@ static char *block;
 
 static int __init misbehave_init(void)
 {
+	int i;
+
 	if (!strcmp(how, "warn")) {
 		WARN(1, "on purpose\n");
 	} else if (!strcmp(how, "leak")) {
-		block = kmalloc(1024, GFP_KERNEL);
-		OPTIMIZER_HIDE_VAR(block);
+		/* many: a stale pointer somewhere may hide one or two */
+		for (i = 0; i < 16; i++) {
+			block = kmalloc(1024, GFP_KERNEL);
+			OPTIMIZER_HIDE_VAR(block);
+		}
 		block = NULL;
 	} else if (!strcmp(how, "overflow")) {
 		size_t size = 64;
