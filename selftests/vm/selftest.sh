@@ -94,7 +94,7 @@ if [ "$kernel" = debug ]; then
 	ktap_check "a write beyond an allocation is reported" \
 		expect 125 'KASAN: slab-out-of-bounds' host -- insmod "$module/misbehave.ko" how=overflow
 	ktap_check "sleeping under a spinlock is reported" \
-		expect 123 'BUG: (sleeping function|scheduling while atomic)' host -- insmod "$module/misbehave.ko" how=atomic
+		expect 125 'BUG: (sleeping function|scheduling while atomic)' host -- insmod "$module/misbehave.ko" how=atomic
 	ktap_end
 fi
 
