@@ -34,7 +34,7 @@
  *     by PTE. After "protect" no new one can come without a write fault; the old
  *     ones are betrayed by the reference count, and their pages stay pending.
  *  6. Several mappings of a block would each need a scan: there may be only one
- *     (ferry_ram_check in vm.c).
+ *     (ferry_mapping_check in mapping.c).
  *
  * Huge pages: wp_shared_mapping_range() must not meet a writable huge PMD (it
  * warns and skips it), and folio_mkclean() protects the folio whole. So the chunk

@@ -64,7 +64,7 @@ static int ram_alloc(struct ferry_ram *ram)
 /**
  * ferry_ram_create() - Make a RAM block of what FERRY_ADD_RAM says
  * @arg: the command's argument; its range and file are checked here, that the
- *	 VM maps them is checked by ferry_ram_check()
+ *	 VM maps them is checked by ferry_mapping_check()
  *
  * Every page is pending.
  *
