@@ -12,6 +12,7 @@ liblz4-dev              decoding at the target
 libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
 libcmocka-dev           unit tests
 libelf-dev              building modules and kernels
+pahole                  building modules for kernels whose headers ask for BTF
 flex                    building the debug kernel
 bison                   building the debug kernel
 bc                      building the debug kernel

@@ -119,6 +119,26 @@ static void enter_protected_mode(struct vmm_vcpu *vcpu, unsigned int index)
 	must(ioctl(vcpu->fd, KVM_SET_REGS, &regs));
 }
 
+/* All that can be said of a vCPU that stopped where no guest of ours should. */
+static void tell_death(const struct vmm_vcpu *vcpu, int err)
+{
+	const struct kvm_run *run = vcpu->run;
+	const struct guest_box *box = vcpu->box;
+	struct kvm_regs r;
+
+	printf("# vCPU: error %d, exit reason %u\n", err, run->exit_reason);
+	if (run->exit_reason == KVM_EXIT_MMIO)
+		printf("# %s of %u bytes at %#llx\n", run->mmio.is_write ? "write" : "read",
+		       run->mmio.len, run->mmio.phys_addr);
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+		printf("# suberror %u\n", run->internal.suberror);
+	if (!ioctl(vcpu->fd, KVM_GET_REGS, &r))
+		printf("# eip %#llx eax %#llx ebx %#llx ecx %#llx edx %#llx esi %#llx edi %#llx ebp %#llx eflags %#llx\n",
+		       r.rip, r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rflags);
+	printf("# job %u base %#x count %u done %lu errors %u\n", box->op, box->base, box->count,
+	       (unsigned long)box->done, box->errors);
+}
+
 /*
  * One turn in the guest; called with the lock held, which is dropped meanwhile. The
  * vCPU stays busy unless the guest has said that it is ready.
@@ -138,7 +158,7 @@ static void run_once(struct vmm_vcpu *vcpu)
 	} else if (!err && run->exit_reason == KVM_EXIT_IO && run->io.port == GUEST_PORT) {
 		vcpu->busy = false;
 	} else {
-		printf("# vCPU: error %d, exit reason %u\n", err, run->exit_reason);
+		tell_death(vcpu, err);
 		vcpu->unfit = true;
 		vcpu->busy = false;
 	}
