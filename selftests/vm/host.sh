@@ -6,7 +6,7 @@
 #   host.sh --kernel NAME [options] -- COMMAND ARGS...
 #     --kernel NAME       a name of kernels.list
 #     --memory MIB        3072 if not given
-#     --smp N             2
+#     --smp N             CPUs for the command, 2; there is one more, see init.sh
 #     --timeout SECONDS   600, for all: boot, command, checks
 #     --append "..."      more kernel parameters
 #     --console FILE      where the kernel's console goes, build/vm/NAME-PID.log if not given
@@ -126,7 +126,7 @@ close_pipes() {
 
 start_qemu() {
 	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt \
-		-smp "$smp" -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
+		-smp $((smp + 1)) -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
 		-chardev pipe,id=serial,path="$run/serial" -serial chardev:serial \
 		-chardev pipe,id=monitor,path="$run/monitor" -mon chardev=monitor,mode=control \
