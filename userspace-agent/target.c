@@ -385,24 +385,24 @@ static void tell_failure(struct target *t, const char *status)
 				 t->why.text));
 }
 
-static enum target_exit conclude(struct target *t)
+static enum exit_status conclude(struct target *t)
 {
 	if (!t->why.text[0]) {
 		progress_event(&t->progress, "done",
 			       json_pack("{s:b}", "running",
 					 !!(t->hello.flags & WIRE_HELLO_RUNNING)));
-		return TARGET_RUNS;
+		return EXIT_DONE;
 	}
 	if (t->stage >= TARGET_COMMITTED) {
 		log_error("the VM belongs to this host but could not be run: %s; say "
 			  "\"cont\" to QEMU here, or, should it be gone, to QEMU on the "
 			  "source, which waits; never to both", t->why.text);
 		tell_failure(t, "in-doubt");
-		return TARGET_IN_DOUBT;
+		return EXIT_DOUBT;
 	}
 	give_up(t);
 	tell_failure(t, "nothing-runs");
-	return TARGET_FAILED;
+	return EXIT_FAILED;
 }
 
 static void dispose(struct target *t)
@@ -423,7 +423,7 @@ static void dispose(struct target *t)
 int target_run(const struct target_options *options)
 {
 	struct target *t = calloc(1, sizeof(*t));
-	enum target_exit result;
+	enum exit_status result;
 
 	if (!t)
 		die(EXIT_FAILED, "not enough memory");

@@ -109,20 +109,16 @@ static inline int64_t target_timeout_ms(const struct target *t)
 	return (int64_t)t->options->timeout_s * 1000;
 }
 
-enum target_exit {
-	TARGET_RUNS = 0,	/* the VM runs here */
-	TARGET_FAILED = 1,	/* nothing runs here */
-	TARGET_IN_DOUBT = 3,	/* this host owns the VM and could not run it */
-};
-
 /**
  * target_run - receive one VM
  * @options:	what was asked
  *
  * Waits for a source without a limit of time, then takes part in one migration.
- * Every failure has been logged, in one line, when this returns.
  *
- * Returns an enum target_exit, fit to be the status of the process.
+ * Every failure has been told when this returns.
+ *
+ * Returns an enum exit_status: EXIT_DONE, the VM is here; EXIT_FAILED, nothing runs
+ * here; EXIT_DOUBT, this host owns the VM and could not run it.
  */
 int target_run(const struct target_options *options);
 
