@@ -60,26 +60,27 @@ enum input {
  * ------------------------------------------------------------------------ */
 
 /* Whoever is not welcome is told why, as far as that costs no time. */
+static void dismiss(struct frames *c, const char *because)
+{
+	if (!frames_queue(c, WIRE_ABORT, because, strlen(because), NULL))
+		frames_flush(c, NULL);
+	frames_close(c);
+}
+
 static void turn_away(const struct arrival *arrival, const char *because)
 {
 	struct frames c;
 
 	log_info("refused a connection from %s: %s", arrival->peer, because);
-	if (frames_open(&c, arrival->fd, NULL))
-		return;
-	if (!frames_queue(&c, WIRE_ABORT, because, strlen(because), NULL))
-		frames_flush(&c, NULL);
-	frames_close(&c);
+	if (!frames_open(&c, arrival->fd, NULL))
+		dismiss(&c, because);
 }
 
 /* A connection that has not said a good HELLO is not worth more than a line. */
 static void drop_control(struct target *t)
 {
 	log_info("dropped a connection from %s: %s", t->peer, t->why.text);
-	if (!frames_queue(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
-			  NULL))
-		frames_flush(&t->control, NULL);
-	frames_close(&t->control);
+	dismiss(&t->control, t->why.text);
 	t->why = (struct failure){ 0 };
 }
 
