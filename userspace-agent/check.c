@@ -13,6 +13,7 @@
 #include "check.h"
 #include "kernel.h"
 #include "maps.h"
+#include "qemu.h"
 
 /* QEMU sends this much itself in a blackout without anybody noticing. */
 #define LEFT_MAX	(64ull << 20)
@@ -86,7 +87,7 @@ static enum check_result check_state(struct check *c, struct failure *text)
 {
 	char state[32];
 
-	if (qmp_runstate(c->qmp, state, sizeof(state), text))
+	if (qemu_runstate(c->qmp, state, sizeof(state), text))
 		return CHECK_FAIL;
 	if (c->side == JOURNAL_SOURCE)
 		return check_state_source(state, text);
@@ -260,9 +261,9 @@ static enum check_result check_devices(struct check *c, struct failure *text)
 
 static enum check_result check_record(struct check *c, struct failure *text)
 {
-	char vm[QMP_NAME_SIZE];
+	char vm[QEMU_NAME_SIZE];
 
-	if (qmp_identity(c->qmp, vm, text) ||
+	if (qemu_identity(c->qmp, vm, text) ||
 	    journal_admits(c->state_dir, c->side, vm, c->rams->pid, text))
 		return CHECK_FAIL;
 	if (!strcmp(vm, "unnamed"))

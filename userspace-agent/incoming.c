@@ -54,7 +54,7 @@ int incoming_open(struct incoming *in, const char *path, const char *state_dir,
 		return -1;
 	qmp_on_event(in->qmp, on_event, in);
 	if (check_vm(in->qmp, JOURNAL_TARGET, state_dir, &in->rams, log_oddity, NULL,
-		     why) || qmp_identity(in->qmp, in->vm, why)) {
+		     why) || qemu_identity(in->qmp, in->vm, why)) {
 		incoming_close(in);
 		return -1;
 	}
@@ -167,7 +167,7 @@ int incoming_run(struct incoming *in, unsigned int timeout_s, struct failure *wh
 			nap();
 		last = (struct failure){ 0 };
 		if (!qmp_do(in->qmp, clock_left(deadline), &last, "cont", NULL) &&
-		    !qmp_runstate(in->qmp, state, sizeof(state), &last)) {
+		    !qemu_runstate(in->qmp, state, sizeof(state), &last)) {
 			if (!strcmp(state, "running"))
 				return 0;
 			fail(&last, "QEMU is \"%s\" after \"cont\"", state);

@@ -294,7 +294,7 @@ static void tell_postmigrate(struct source *s)
 {
 	char state[32];
 
-	if (s->was_running || qmp_runstate(s->qmp, state, sizeof(state), NULL) ||
+	if (s->was_running || qemu_runstate(s->qmp, state, sizeof(state), NULL) ||
 	    strcmp(state, "postmigrate") != 0)
 		return;
 	log_warn("QEMU calls the paused VM \"postmigrate\" from now on; it is here and can be continued (QMP: cont), and be moved only after that");

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a QEMU is asked, and how its answers are read, on whichever side it is. How
+ * words get there and back is qmp.h's.
+ */
+#ifndef KVMFERRY_QEMU_H
+#define KVMFERRY_QEMU_H
+
+#include "qmp.h"
+
+#define QEMU_NAME_SIZE	80	/* of a VM's name, with its NUL */
+
+/**
+ * qemu_identity - what to call this VM in owner records
+ *
+ * Its UUID, else its name, else "unnamed"; only letters, digits, '-', '_', '.'.
+ */
+int qemu_identity(struct qmp *qmp, char name[QEMU_NAME_SIZE], struct failure *why);
+
+/* The run state of query-status: "running", "paused", "inmigrate", ... */
+int qemu_runstate(struct qmp *qmp, char *state, size_t size, struct failure *why);
+
+#endif /* KVMFERRY_QEMU_H */
