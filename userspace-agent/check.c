@@ -130,21 +130,6 @@ static enum check_result check_migration(struct check *c, struct failure *text)
 	return result;
 }
 
-static bool has_capability(json_t *list, const char *name)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item) {
-		const char *s = json_string_value(json_object_get(item,
-								  "capability"));
-
-		if (s && !strcmp(s, name))
-			return true;
-	}
-	return false;
-}
-
 static enum check_result check_capabilities(struct check *c,
 					    struct failure *text)
 {
@@ -158,7 +143,7 @@ static enum check_result check_capabilities(struct check *c,
 
 	if (!list)
 		return CHECK_FAIL;
-	while (*name && has_capability(list, *name))
+	while (*name && qemu_capability(list, *name) >= 0)
 		name++;
 	json_decref(list);
 	if (!*name)

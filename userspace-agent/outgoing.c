@@ -18,6 +18,7 @@
 #include "attend.h"
 #include "clock.h"
 #include "outgoing.h"
+#include "qemu.h"
 
 #define FD_NAME		"kvmferry"
 #define CANCEL_MS	10000	/* for QEMU to notice that it was cancelled */
@@ -149,22 +150,6 @@ static json_t *capability(const char *name, bool on)
 	return json_pack("{s:s, s:b}", "capability", name, "state", on);
 }
 
-/* Finds a capability in QEMU's list. Returns 1 on, 0 off, -1 unknown to it. */
-static int find_capability(json_t *list, const char *name)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item) {
-		const char *s = json_string_value(json_object_get(item,
-								  "capability"));
-
-		if (s && !strcmp(s, name))
-			return json_is_true(json_object_get(item, "state"));
-	}
-	return -1;
-}
-
 /* Sets those that differ from what is wanted, and keeps how they were. */
 static int set_capabilities(struct source *s, struct failure *why)
 {
@@ -175,7 +160,7 @@ static int set_capabilities(struct source *s, struct failure *why)
 	int result;
 
 	for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		int is = find_capability(list, wanted[i].name);
+		int is = qemu_capability(list, wanted[i].name);
 
 		if (is < 0 || is == wanted[i].on)
 			continue;

@@ -50,3 +50,18 @@ int qemu_identity(struct qmp *qmp, char name[QEMU_NAME_SIZE], struct failure *wh
 	json_decref(vm);
 	return uuid && vm ? 0 : -1;
 }
+
+int qemu_capability(const json_t *list, const char *name)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *s = json_string_value(json_object_get(item,
+								  "capability"));
+
+		if (s && !strcmp(s, name))
+			return json_is_true(json_object_get(item, "state"));
+	}
+	return -1;
+}

@@ -20,4 +20,13 @@ int qemu_identity(struct qmp *qmp, char name[QEMU_NAME_SIZE], struct failure *wh
 /* The run state of query-status: "running", "paused", "inmigrate", ... */
 int qemu_runstate(struct qmp *qmp, char *state, size_t size, struct failure *why);
 
+/**
+ * qemu_capability - look up a migration capability
+ * @list:	of query-migrate-capabilities; may be NULL
+ * @name:	of the capability
+ *
+ * Returns 1 on, 0 off, -1 unknown to this QEMU.
+ */
+int qemu_capability(const json_t *list, const char *name);
+
 #endif /* KVMFERRY_QEMU_H */
