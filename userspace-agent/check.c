@@ -112,18 +112,15 @@ static bool is_blocked(json_t *migrate, struct failure *text)
 
 static enum check_result check_migration(struct check *c, struct failure *text)
 {
-	static const char *const over[] = { "none", "completed", "failed",
-					    "cancelled", NULL };
 	json_t *migrate = qmp_execute(c->qmp, QMP_TIMEOUT, text, "query-migrate",
 				      NULL);
-	const char *status = json_string_value(json_object_get(migrate, "status"));
 	enum check_result result = CHECK_FAIL;
 
 	if (!migrate)
 		return CHECK_FAIL;
-	if (status && !is_one_of(status, over))
+	if (qemu_is_migrating(migrate))
 		say(CHECK_FAIL, text, "a migration is under way (%s); wait for it or cancel it",
-		    status);
+		    json_string_value(json_object_get(migrate, "status")));
 	else if (!is_blocked(migrate, text))
 		result = say(CHECK_PASS, text, "QEMU has no reason against it");
 	json_decref(migrate);

@@ -3,7 +3,6 @@
  * The target's QEMU.
  */
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -178,21 +177,12 @@ int incoming_run(struct incoming *in, unsigned int timeout_s, struct failure *wh
 
 void incoming_quit(struct incoming *in)
 {
-	int64_t deadline = clock_ms() + QUIT_TIMEOUT;
-	struct pollfd p = { .fd = qmp_fd(in->qmp), .events = POLLIN };
-	struct failure why = { 0 };
-
-	/* QEMU may hang up before it has answered. */
-	qmp_send(in->qmp, -1, false, "quit", NULL, &why);
-	while (!qmp_pump(in->qmp, &why)) {
-		if (!clock_left(deadline)) {
-			log_warn("the target's QEMU (process %d) does not end; it is of "
-				 "no use any more: kill it", (int)qmp_peer(in->qmp));
-			return;
-		}
-		poll(&p, 1, clock_left(deadline));
-	}
-	log_info("the target's QEMU has ended");
+	qmp_send(in->qmp, -1, false, "quit", NULL, NULL);
+	if (qemu_await_end(in->qmp, QUIT_TIMEOUT))
+		log_warn("the target's QEMU (process %d) does not end; it is of no use "
+			 "any more: kill it", (int)qmp_peer(in->qmp));
+	else
+		log_info("the target's QEMU has ended");
 }
 
 void incoming_close(struct incoming *in)

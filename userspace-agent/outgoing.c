@@ -265,10 +265,7 @@ static bool has_ended(struct source *s)
 {
 	json_t *migrate = qmp_execute(s->qmp, QMP_TIMEOUT, NULL, "query-migrate",
 				      NULL);
-	const char *status = json_string_value(json_object_get(migrate, "status"));
-	bool ended = !status || !strcmp(status, "cancelled") ||
-		     !strcmp(status, "failed") || !strcmp(status, "completed") ||
-		     !strcmp(status, "none");
+	bool ended = !qemu_is_migrating(migrate);
 
 	json_decref(migrate);
 	return ended;
@@ -308,17 +305,10 @@ void outgoing_cancel(struct source *s)
 
 int outgoing_quit(struct source *s, struct failure *why)
 {
-	int64_t deadline = clock_ms() + s->options->timeout_ms;
-	struct pollfd p = { .fd = qmp_fd(s->qmp), .events = POLLIN };
-
 	if (qmp_send(s->qmp, -1, false, "quit", NULL, why) < 0)
 		return -1;
-	/* QEMU may or may not reply; that it hangs up is the answer. */
-	while (!qmp_pump(s->qmp, NULL)) {
-		if (!clock_left(deadline))
-			return fail(why, "QEMU (process %d) did not quit; end it by hand, it must never run this VM again",
-				    (int)s->rams.pid);
-		poll(&p, 1, clock_left(deadline));
-	}
+	if (qemu_await_end(s->qmp, s->options->timeout_ms))
+		return fail(why, "QEMU (process %d) did not quit; end it by hand, it must never run this VM again",
+			    (int)s->rams.pid);
 	return 0;
 }

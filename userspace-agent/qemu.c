@@ -3,9 +3,11 @@
  * What a QEMU is asked.
  */
 #include <ctype.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "qemu.h"
 
 int qemu_runstate(struct qmp *qmp, char *state, size_t size, struct failure *why)
@@ -64,4 +66,29 @@ int qemu_capability(const json_t *list, const char *name)
 			return json_is_true(json_object_get(item, "state"));
 	}
 	return -1;
+}
+
+bool qemu_is_migrating(const json_t *migrate)
+{
+	static const char *const over[] = { "none", "completed", "failed", "cancelled" };
+	const char *status = json_string_value(json_object_get(migrate, "status"));
+	size_t i;
+
+	for (i = 0; i < sizeof(over) / sizeof(over[0]); i++)
+		if (status && !strcmp(status, over[i]))
+			return false;
+	return status != NULL;
+}
+
+int qemu_await_end(struct qmp *qmp, int timeout)
+{
+	int64_t deadline = clock_ms() + timeout;
+	struct pollfd p = { .fd = qmp_fd(qmp), .events = POLLIN };
+
+	while (!qmp_pump(qmp, NULL)) {
+		if (!clock_left(deadline))
+			return -1;
+		poll(&p, 1, clock_left(deadline));
+	}
+	return 0;
 }

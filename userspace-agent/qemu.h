@@ -29,4 +29,21 @@ int qemu_runstate(struct qmp *qmp, char *state, size_t size, struct failure *why
  */
 int qemu_capability(const json_t *list, const char *name);
 
+/**
+ * qemu_is_migrating - is a migration under way, in either direction?
+ * @migrate:	of query-migrate; may be NULL
+ *
+ * Returns false also if QEMU does not say.
+ */
+bool qemu_is_migrating(const json_t *migrate);
+
+/**
+ * qemu_await_end - wait until QEMU, which was told to quit, has hung up
+ * @timeout:	ms
+ *
+ * QEMU may or may not reply to `quit`; that it hangs up is the answer. Returns 0,
+ * or -1 after @timeout.
+ */
+int qemu_await_end(struct qmp *qmp, int timeout);
+
 #endif /* KVMFERRY_QEMU_H */
