@@ -26,21 +26,15 @@ static int watch(const struct acceptor *a, int fd)
 /* A socket that listens at one address, or -1. */
 static int listen_one(const struct addrinfo *at, bool insecure, struct failure *why)
 {
-	struct sockaddr_storage address = { 0 };
 	char name[TRANSPORT_NAME_SIZE];
+	int fd = transport_socket(at, insecure, "can be reached from other hosts, and "
+				  "connections would not be encrypted; listen at a "
+				  "loopback address behind a tunnel, or allow it with "
+				  "--insecure", name, why);
 	int one = 1;
-	int fd;
 
-	memcpy(&address, at->ai_addr, at->ai_addrlen);
-	transport_name(&address, name);
-	if (!transport_may_talk(&address, insecure))
-		return fail(why, "%s can be reached from other hosts, and connections "
-			    "would not be encrypted; listen at a loopback address "
-			    "behind a tunnel, or allow it with --insecure", name);
-
-	fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return fail(why, "cannot make a socket: %s", strerror(errno));
+		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, at->ai_addr, at->ai_addrlen) || listen(fd, BACKLOG)) {
 		fail(why, "cannot listen at %s: %s", name, strerror(errno));

@@ -13,6 +13,7 @@
 #include "check.h"
 #include "kernel.h"
 #include "maps.h"
+#include "qemu.h"
 
 /* QEMU sends this much itself in a blackout without anybody noticing. */
 #define LEFT_MAX	(64ull << 20)
@@ -86,7 +87,7 @@ static enum check_result check_state(struct check *c, struct failure *text)
 {
 	char state[32];
 
-	if (qmp_runstate(c->qmp, state, sizeof(state), text))
+	if (qemu_runstate(c->qmp, state, sizeof(state), text))
 		return CHECK_FAIL;
 	if (c->side == JOURNAL_SOURCE)
 		return check_state_source(state, text);
@@ -111,37 +112,19 @@ static bool is_blocked(json_t *migrate, struct failure *text)
 
 static enum check_result check_migration(struct check *c, struct failure *text)
 {
-	static const char *const over[] = { "none", "completed", "failed",
-					    "cancelled", NULL };
 	json_t *migrate = qmp_execute(c->qmp, QMP_TIMEOUT, text, "query-migrate",
 				      NULL);
-	const char *status = json_string_value(json_object_get(migrate, "status"));
 	enum check_result result = CHECK_FAIL;
 
 	if (!migrate)
 		return CHECK_FAIL;
-	if (status && !is_one_of(status, over))
+	if (qemu_is_migrating(migrate))
 		say(CHECK_FAIL, text, "a migration is under way (%s); wait for it or cancel it",
-		    status);
+		    json_string_value(json_object_get(migrate, "status")));
 	else if (!is_blocked(migrate, text))
 		result = say(CHECK_PASS, text, "QEMU has no reason against it");
 	json_decref(migrate);
 	return result;
-}
-
-static bool has_capability(json_t *list, const char *name)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item) {
-		const char *s = json_string_value(json_object_get(item,
-								  "capability"));
-
-		if (s && !strcmp(s, name))
-			return true;
-	}
-	return false;
 }
 
 static enum check_result check_capabilities(struct check *c,
@@ -157,7 +140,7 @@ static enum check_result check_capabilities(struct check *c,
 
 	if (!list)
 		return CHECK_FAIL;
-	while (*name && has_capability(list, *name))
+	while (*name && qemu_capability(list, *name) >= 0)
 		name++;
 	json_decref(list);
 	if (!*name)
@@ -260,9 +243,9 @@ static enum check_result check_devices(struct check *c, struct failure *text)
 
 static enum check_result check_record(struct check *c, struct failure *text)
 {
-	char vm[QMP_NAME_SIZE];
+	char vm[QEMU_NAME_SIZE];
 
-	if (qmp_identity(c->qmp, vm, text) ||
+	if (qemu_identity(c->qmp, vm, text) ||
 	    journal_admits(c->state_dir, c->side, vm, c->rams->pid, text))
 		return CHECK_FAIL;
 	if (!strcmp(vm, "unnamed"))

@@ -294,7 +294,7 @@ static enum exit_status run_receive(int argc, char **argv)
 	read_options(&o, argc, argv, receive_options, receive_help);
 	if (!o.receive.listen)
 		die(EXIT_USAGE, "--listen HOST:PORT is missing; see kvmferry receive --help");
-	return (enum exit_status)target_run(&o.receive);
+	return target_run(&o.receive);
 }
 
 static const char *const result_words[] = {

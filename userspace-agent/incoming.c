@@ -3,7 +3,6 @@
  * The target's QEMU.
  */
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -54,7 +53,7 @@ int incoming_open(struct incoming *in, const char *path, const char *state_dir,
 		return -1;
 	qmp_on_event(in->qmp, on_event, in);
 	if (check_vm(in->qmp, JOURNAL_TARGET, state_dir, &in->rams, log_oddity, NULL,
-		     why) || qmp_identity(in->qmp, in->vm, why)) {
+		     why) || qemu_identity(in->qmp, in->vm, why)) {
 		incoming_close(in);
 		return -1;
 	}
@@ -167,7 +166,7 @@ int incoming_run(struct incoming *in, unsigned int timeout_s, struct failure *wh
 			nap();
 		last = (struct failure){ 0 };
 		if (!qmp_do(in->qmp, clock_left(deadline), &last, "cont", NULL) &&
-		    !qmp_runstate(in->qmp, state, sizeof(state), &last)) {
+		    !qemu_runstate(in->qmp, state, sizeof(state), &last)) {
 			if (!strcmp(state, "running"))
 				return 0;
 			fail(&last, "QEMU is \"%s\" after \"cont\"", state);
@@ -178,21 +177,12 @@ int incoming_run(struct incoming *in, unsigned int timeout_s, struct failure *wh
 
 void incoming_quit(struct incoming *in)
 {
-	int64_t deadline = clock_ms() + QUIT_TIMEOUT;
-	struct pollfd p = { .fd = qmp_fd(in->qmp), .events = POLLIN };
-	struct failure why = { 0 };
-
-	/* QEMU may hang up before it has answered. */
-	qmp_send(in->qmp, -1, false, "quit", NULL, &why);
-	while (!qmp_pump(in->qmp, &why)) {
-		if (!clock_left(deadline)) {
-			log_warn("the target's QEMU (process %d) does not end; it is of "
-				 "no use any more: kill it", (int)qmp_peer(in->qmp));
-			return;
-		}
-		poll(&p, 1, clock_left(deadline));
-	}
-	log_info("the target's QEMU has ended");
+	qmp_send(in->qmp, -1, false, "quit", NULL, NULL);
+	if (qemu_await_end(in->qmp, QUIT_TIMEOUT))
+		log_warn("the target's QEMU (process %d) does not end; it is of no use "
+			 "any more: kill it", (int)qmp_peer(in->qmp));
+	else
+		log_info("the target's QEMU has ended");
 }
 
 void incoming_close(struct incoming *in)

@@ -10,7 +10,7 @@
 
 #include "apply.h"
 #include "log.h"
-#include "qmp.h"
+#include "qemu.h"
 #include "ramblocks.h"
 #include "wire.h"
 
@@ -29,7 +29,7 @@ enum incoming_status {
  */
 struct incoming {
 	struct qmp *qmp;
-	char vm[QMP_NAME_SIZE];
+	char vm[QEMU_NAME_SIZE];
 	struct ramblocks rams;
 	enum incoming_status status;
 };

@@ -26,7 +26,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "qmp.h"
+#include "qemu.h"
 #include "wire.h"
 
 #define JOURNAL_DIR	"/var/lib/kvmferry"
@@ -48,7 +48,7 @@ enum journal_state {
 struct journal {
 	enum journal_side side;
 	enum journal_state state;
-	char vm[QMP_NAME_SIZE];		/* from qmp_identity() */
+	char vm[QEMU_NAME_SIZE];	/* from qemu_identity() */
 	uint8_t id[WIRE_ID_SIZE];	/* of the migration */
 	char peer[256];			/* HOST:PORT of the other side */
 	pid_t pid;			/* of the QEMU here */
@@ -86,7 +86,7 @@ int journal_read(struct journal *j, const char *path, struct failure *why);
  * journal_admits - may this VM be moved away from, or to, this host?
  * @dir:	state directory; one that is missing admits everything
  * @side:	which role this host would have
- * @vm:		from qmp_identity()
+ * @vm:		from qemu_identity()
  * @pid:	of the QEMU here
  *
  * As source: no, if a record says that the VM was committed away, unless it came

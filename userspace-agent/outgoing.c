@@ -18,6 +18,7 @@
 #include "attend.h"
 #include "clock.h"
 #include "outgoing.h"
+#include "qemu.h"
 
 #define FD_NAME		"kvmferry"
 #define CANCEL_MS	10000	/* for QEMU to notice that it was cancelled */
@@ -149,22 +150,6 @@ static json_t *capability(const char *name, bool on)
 	return json_pack("{s:s, s:b}", "capability", name, "state", on);
 }
 
-/* Finds a capability in QEMU's list. Returns 1 on, 0 off, -1 unknown to it. */
-static int find_capability(json_t *list, const char *name)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item) {
-		const char *s = json_string_value(json_object_get(item,
-								  "capability"));
-
-		if (s && !strcmp(s, name))
-			return json_is_true(json_object_get(item, "state"));
-	}
-	return -1;
-}
-
 /* Sets those that differ from what is wanted, and keeps how they were. */
 static int set_capabilities(struct source *s, struct failure *why)
 {
@@ -175,7 +160,7 @@ static int set_capabilities(struct source *s, struct failure *why)
 	int result;
 
 	for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		int is = find_capability(list, wanted[i].name);
+		int is = qemu_capability(list, wanted[i].name);
 
 		if (is < 0 || is == wanted[i].on)
 			continue;
@@ -280,10 +265,7 @@ static bool has_ended(struct source *s)
 {
 	json_t *migrate = qmp_execute(s->qmp, QMP_TIMEOUT, NULL, "query-migrate",
 				      NULL);
-	const char *status = json_string_value(json_object_get(migrate, "status"));
-	bool ended = !status || !strcmp(status, "cancelled") ||
-		     !strcmp(status, "failed") || !strcmp(status, "completed") ||
-		     !strcmp(status, "none");
+	bool ended = !qemu_is_migrating(migrate);
 
 	json_decref(migrate);
 	return ended;
@@ -294,7 +276,7 @@ static void tell_postmigrate(struct source *s)
 {
 	char state[32];
 
-	if (s->was_running || qmp_runstate(s->qmp, state, sizeof(state), NULL) ||
+	if (s->was_running || qemu_runstate(s->qmp, state, sizeof(state), NULL) ||
 	    strcmp(state, "postmigrate") != 0)
 		return;
 	log_warn("QEMU calls the paused VM \"postmigrate\" from now on; it is here and can be continued (QMP: cont), and be moved only after that");
@@ -323,17 +305,10 @@ void outgoing_cancel(struct source *s)
 
 int outgoing_quit(struct source *s, struct failure *why)
 {
-	int64_t deadline = clock_ms() + s->options->timeout_ms;
-	struct pollfd p = { .fd = qmp_fd(s->qmp), .events = POLLIN };
-
 	if (qmp_send(s->qmp, -1, false, "quit", NULL, why) < 0)
 		return -1;
-	/* QEMU may or may not reply; that it hangs up is the answer. */
-	while (!qmp_pump(s->qmp, NULL)) {
-		if (!clock_left(deadline))
-			return fail(why, "QEMU (process %d) did not quit; end it by hand, it must never run this VM again",
-				    (int)s->rams.pid);
-		poll(&p, 1, clock_left(deadline));
-	}
+	if (qemu_await_end(s->qmp, s->options->timeout_ms))
+		return fail(why, "QEMU (process %d) did not quit; end it by hand, it must never run this VM again",
+			    (int)s->rams.pid);
 	return 0;
 }

@@ -18,7 +18,6 @@
 #include "log.h"
 
 #define QMP_TIMEOUT	10000	/* ms: for commands that QEMU answers at once */
-#define QMP_NAME_SIZE	80	/* of a VM's name, with its NUL */
 
 struct qmp;
 
@@ -116,15 +115,5 @@ int qmp_version_number(const struct qmp *qmp);
 
 /* The process at the other end of the socket: QEMU, unless a proxy is between. */
 pid_t qmp_peer(const struct qmp *qmp);
-
-/**
- * qmp_identity - what to call this VM in owner records
- *
- * Its UUID, else its name, else "unnamed"; only letters, digits, '-', '_', '.'.
- */
-int qmp_identity(struct qmp *qmp, char name[QMP_NAME_SIZE], struct failure *why);
-
-/* The run state of query-status: "running", "paused", "inmigrate", ... */
-int qmp_runstate(struct qmp *qmp, char *state, size_t size, struct failure *why);
 
 #endif /* KVMFERRY_QMP_H */

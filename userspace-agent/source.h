@@ -14,7 +14,7 @@
 #include "journal.h"
 #include "kernel.h"
 #include "progress.h"
-#include "qmp.h"
+#include "qemu.h"
 #include "ramblocks.h"
 #include "sender.h"
 #include "tunnel.h"
@@ -73,7 +73,7 @@ struct source {
 
 	/* QEMU */
 	struct qmp *qmp;
-	char vm[QMP_NAME_SIZE];
+	char vm[QEMU_NAME_SIZE];
 	struct ramblocks rams;
 	struct journal journal;
 	bool was_running;		/* as the target was told */

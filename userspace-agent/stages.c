@@ -58,7 +58,7 @@ static int act_check(struct source *s, struct failure *why)
 	if (check_vm(s->qmp, JOURNAL_SOURCE, o->state_dir, &s->rams, NULL, NULL,
 		     why))
 		return -1;
-	return qmp_identity(s->qmp, s->vm, why);
+	return qemu_identity(s->qmp, s->vm, why);
 }
 
 static void undo_check(struct source *s)

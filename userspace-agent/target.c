@@ -36,28 +36,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "acceptor.h"
+#include "answer.h"
 #include "clock.h"
-#include "frames.h"
-#include "incoming.h"
-#include "journal.h"
-#include "landing.h"
-#include "progress.h"
-#include "room.h"
+#include "takeover.h"
 #include "target.h"
-#include "tunnel.h"
 
 #define HELLO_TIMEOUT	5000	/* ms from a control connection to its HELLO */
 #define SLACK		3000	/* ms more than the operator's time-out for a silent source */
 #define TICK		250	/* ms between looks at the clock during a migration */
-#define GOODBYE		2000	/* ms for the last frame to go out */
-
-enum stage {
-	WAITING,
-	RECEIVING,
-	COMMITTED,
-	ENDED,
-};
 
 enum input {
 	IN_SIGNAL,
@@ -69,303 +55,32 @@ enum input {
 	IN_COUNT,
 };
 
-/**
- * struct target - all that one `kvmferry receive` knows
- * @options:	what was asked
- * @stage:	how far it is
- * @begun:	a source said HELLO: our QEMU is of no use for anything else
- * @progress:	tells programs about it
- * @signals:	a signalfd, for a request to stop
- * @wake:	an eventfd, for the threads
- * @why:	why it failed
- * @in:		our QEMU
- * @acceptor:	where connections come in
- * @control:	the control connection, its fd -1 without one
- * @peer:	address of the source
- * @id:		of the migration
- * @hello_by:	when HELLO must be here, clock_ms()
- * @hello:	what the source said
- * @journal:	the owner record
- * @recorded:	there is a record
- * @landing:	RAM, and the streams that bring it
- * @tunnel:	carries device state
- * @alive:	when the source last showed a sign of life, clock_ms()
- * @bytes:	bytes on the streams then
- * @commit_by:	when QEMU must have loaded its device state, after COMMIT
- */
-struct target {
-	const struct target_options *options;
-	struct progress progress;
-	enum stage stage;
-	bool begun;
-	int signals;
-	int wake;
-	struct failure why;
-
-	struct incoming in;
-	struct acceptor acceptor;
-	struct frames control;
-	char peer[TRANSPORT_NAME_SIZE];
-	uint8_t id[WIRE_ID_SIZE];
-	int64_t hello_by;
-	struct wire_hello hello;
-	struct journal journal;
-	bool recorded;
-
-	struct landing landing;
-	struct tunnel tunnel;
-
-	int64_t alive;
-	uint64_t bytes;
-	int64_t commit_by;
-};
-
-static int64_t timeout_ms(const struct target *t)
-{
-	return (int64_t)t->options->timeout_s * 1000;
-}
-
-/* ------------------------------------------------------------------------
- * Taking over
- * ------------------------------------------------------------------------ */
-
-/* The record already says that the VM is ours: this only makes it more exact. */
-static void record_running(struct target *t)
-{
-	struct failure why = { 0 };
-
-	if (journal_write(&t->journal, JOURNAL_RUNNING, &why))
-		log_warn("the owner record does not say yet that the VM runs: %s",
-			 why.text);
-}
-
-/* The VM is ours and its state is here: run it. */
-static void take_over(struct target *t)
-{
-	bool run = t->hello.flags & WIRE_HELLO_RUNNING;
-	struct failure why = { 0 };
-	int64_t ms;
-
-	t->stage = ENDED;
-	if (run && incoming_run(&t->in, t->options->timeout_s, &t->why))
-		return;
-	ms = (clock_us() - t->landing.final_at) / 1000;
-
-	if (t->control.fd < 0)
-		fail(&why, "the connection broke");
-	else
-		frames_send(&t->control, WIRE_RUNNING, NULL, 0, GOODBYE, &why);
-	record_running(t);
-
-	log_info("the VM %s, %" PRId64 " ms after its last page came",
-		 run ? "runs here now" : "is here now, paused", ms);
-	if (why.text[0])
-		log_warn("the source could not be told that the VM is here: %s", why.text);
-	journal_forget(t->options->state_dir, &t->journal);
-}
-
-static int on_commit(struct target *t)
-{
-	if (!t->landing.final || !t->tunnel.received)
-		return fail(&t->why, "the source commits before all of the VM is here");
-
-	t->stage = COMMITTED;
-	t->commit_by = clock_ms() + timeout_ms(t);
-	/* Run without a record, the VM could run twice after a crash: then rather not at all. */
-	if (journal_write(&t->journal, JOURNAL_OWNS, &t->why))
-		return -1;
-	acceptor_close(&t->acceptor);
-	landing_close(&t->landing);
-	return incoming_query(&t->in, &t->why);
-}
-
-/* ------------------------------------------------------------------------
- * Receiving
- * ------------------------------------------------------------------------ */
-
-/* Everything that can refuse a migration without having changed anything. */
-static int examine(struct target *t)
-{
-	if (t->hello.codecs & ~(uint64_t)APPLY_CODECS)
-		return fail(&t->why, "the source compresses with something that this "
-			    "agent does not know; install the same release on both "
-			    "hosts");
-	if (incoming_pair(&t->in, &t->hello, t->landing.ram, &t->why) ||
-	    room_check(&t->in.rams, &t->why) ||
-	    journal_admits(t->options->state_dir, JOURNAL_TARGET, t->in.vm,
-			   t->in.rams.pid, &t->why))
-		return -1;
-	return 0;
-}
-
-static int record_incoming(struct target *t)
-{
-	if (journal_init(&t->journal, t->options->state_dir, JOURNAL_TARGET, t->in.vm,
-			 t->id, t->peer, t->in.rams.pid, &t->why))
-		return -1;
-	t->recorded = true;
-	return journal_write(&t->journal, JOURNAL_INCOMING, &t->why);
-}
-
-static int start_qemu(struct target *t)
-{
-	int qemu, error;
-
-	if (tunnel_open(&t->tunnel, &qemu, &t->why))
-		return -1;
-	error = incoming_start(&t->in, qemu, &t->why);
-	close(qemu);
-	return error;
-}
-
-static int on_hello(struct target *t, const uint8_t *payload, size_t len)
-{
-	const char *fault;
-
-	if (wire_get_hello(&t->hello, payload, len, &fault))
-		return fail(&t->why, "the source's HELLO is wrong: %s", fault);
-	t->begun = true;
-	if (examine(t) || record_incoming(t) ||
-	    landing_open(&t->landing, &t->hello, t->wake, &t->why) || start_qemu(t))
-		return -1;
-
-	t->stage = RECEIVING;
-	log_info("receiving VM %s from %s: %" PRIu64 " MiB in %u RAM blocks over %u "
-		 "streams", t->in.vm, t->peer, t->in.rams.total >> 20, t->hello.rams,
-		 t->hello.streams);
-	progress_event(&t->progress, "receiving",
-		       json_pack("{s:s, s:s, s:I}", "vm", t->in.vm, "source", t->peer,
-				 "ram_bytes", (json_int_t)t->in.rams.total));
-	return frames_queue(&t->control, WIRE_READY, NULL, 0, &t->why);
-}
-
-static int on_abort(struct target *t, const uint8_t *payload, size_t len)
-{
-	char text[WIRE_TEXT_SIZE];
-
-	wire_get_text(text, payload, len);
-	return fail(&t->why, "the source gave up: %s", text);
-}
-
-/* One frame of the source, in WAITING or RECEIVING. */
-static int on_frame(struct target *t, const struct wire_frame *frame,
-		    const uint8_t *payload)
-{
-	bool hello = frame->type == WIRE_HELLO;
-
-	if (frame->type == WIRE_ABORT)
-		return on_abort(t, payload, frame->length);
-	if (hello != (t->stage == WAITING))
-		return fail(&t->why, "the source broke the protocol: frame %d is out of "
-			    "place", frame->type);
-
-	switch (frame->type) {
-	case WIRE_HELLO:
-		return on_hello(t, payload, frame->length);
-	case WIRE_DEVICE:
-		return tunnel_deliver(&t->tunnel, payload, frame->length, &t->why);
-	case WIRE_DEVICE_EOF:
-		return tunnel_deliver_eof(&t->tunnel, &t->why);
-	case WIRE_VERIFY:
-		return landing_verify(&t->landing, &t->why);
-	case WIRE_COMMIT:
-		return on_commit(t);
-	default:
-		return fail(&t->why, "the source broke the protocol: frame %d is the "
-			    "target's", frame->type);
-	}
-}
-
-/* Takes frames until there are no more, or what they bring cannot be taken. */
-static int take_frames(struct target *t)
-{
-	struct wire_frame frame;
-	const uint8_t *payload;
-	int n = 0;
-
-	while (t->stage < COMMITTED && !tunnel_is_full(&t->tunnel)) {
-		n = frames_next(&t->control, &frame, &payload, &t->why);
-		if (n <= 0)
-			break;
-		if (on_frame(t, &frame, payload))
-			return -1;
-	}
-	return n < 0 ? -1 : 0;
-}
-
-static int send_digests(struct target *t, enum wire_type type,
-			const struct wire_digests *digests)
-{
-	uint8_t payload[WIRE_DIGESTS_MAX];
-	size_t len = wire_put_digests(payload, digests);
-
-	return frames_queue(&t->control, type, payload, len, &t->why);
-}
-
-static int finish_passes(struct target *t)
-{
-	struct wire_digests digests;
-
-	while (landing_take_pass(&t->landing, &digests)) {
-		progress_event(&t->progress, "applied",
-			       json_pack("{s:I, s:b, s:I, s:I}",
-					 "pass", (json_int_t)digests.pass,
-					 "final", t->landing.final,
-					 "pages",
-					 (json_int_t)apply_pages(t->landing.apply),
-					 "bytes_wire",
-					 (json_int_t)streams_bytes(t->landing.streams)));
-		if (send_digests(t, WIRE_PASS_DONE, &digests))
-			return -1;
-	}
-	return 0;
-}
-
-static int finish_verify(struct target *t)
-{
-	struct wire_digests digests;
-	int done = landing_take_verify(&t->landing, &digests, &t->why);
-
-	return done > 0 ? send_digests(t, WIRE_VERIFIED, &digests) : done;
-}
-
-static int on_wake(struct target *t)
-{
-	uint64_t count;
-
-	if (read(t->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return fail(&t->why, "cannot read an eventfd: %s", strerror(errno));
-	if (t->stage != RECEIVING)
-		return 0;
-	return finish_passes(t) || finish_verify(t) ||
-		landing_check(&t->landing, &t->why) ? -1 : 0;
-}
-
 /* ------------------------------------------------------------------------
  * Connections
  * ------------------------------------------------------------------------ */
 
 /* Whoever is not welcome is told why, as far as that costs no time. */
+static void dismiss(struct frames *c, const char *because)
+{
+	if (!frames_queue(c, WIRE_ABORT, because, strlen(because), NULL))
+		frames_flush(c, NULL);
+	frames_close(c);
+}
+
 static void turn_away(const struct arrival *arrival, const char *because)
 {
 	struct frames c;
 
 	log_info("refused a connection from %s: %s", arrival->peer, because);
-	if (frames_open(&c, arrival->fd, NULL))
-		return;
-	if (!frames_queue(&c, WIRE_ABORT, because, strlen(because), NULL))
-		frames_flush(&c, NULL);
-	frames_close(&c);
+	if (!frames_open(&c, arrival->fd, NULL))
+		dismiss(&c, because);
 }
 
 /* A connection that has not said a good HELLO is not worth more than a line. */
 static void drop_control(struct target *t)
 {
 	log_info("dropped a connection from %s: %s", t->peer, t->why.text);
-	if (!frames_queue(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
-			  NULL))
-		frames_flush(&t->control, NULL);
-	frames_close(&t->control);
+	dismiss(&t->control, t->why.text);
 	t->why = (struct failure){ 0 };
 }
 
@@ -396,7 +111,7 @@ static void welcome_control(struct target *t, const struct arrival *arrival)
 
 static int welcome_stream(struct target *t, const struct arrival *arrival)
 {
-	if (t->stage != RECEIVING ||
+	if (t->stage != TARGET_RECEIVING ||
 	    memcmp(t->id, arrival->preamble.id, sizeof(t->id)) != 0) {
 		turn_away(arrival, "it is a stream of a migration that is not known here");
 		return 0;
@@ -422,7 +137,7 @@ static int on_control(struct target *t)
 {
 	int n;
 
-	if (t->stage >= COMMITTED) {
+	if (t->stage >= TARGET_COMMITTED) {
 		/* Only polled for output, so this is its end. */
 		if (frames_flush(&t->control, NULL) < 0)
 			frames_close(&t->control);
@@ -431,7 +146,7 @@ static int on_control(struct target *t)
 	n = frames_fill(&t->control, &t->why);
 	if (n > 0) {
 		t->alive = clock_ms();
-		n = take_frames(t);
+		n = answer_frames(t);
 	}
 	if (n >= 0)
 		return 0;
@@ -463,22 +178,33 @@ static int on_signal(struct target *t)
 
 	if (read(t->signals, &info, sizeof(info)) != sizeof(info))
 		return 0;
-	if (t->stage >= COMMITTED) {
+	if (t->stage >= TARGET_COMMITTED) {
 		log_warn("too late to stop: the VM belongs to this host");
 		return 0;
 	}
 	return fail(&t->why, "stopped by signal %" PRIu32, info.ssi_signo);
 }
 
+static int on_wake(struct target *t)
+{
+	uint64_t count;
+
+	if (read(t->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return fail(&t->why, "cannot read an eventfd: %s", strerror(errno));
+	if (t->stage != TARGET_RECEIVING)
+		return 0;
+	return answer_landed(t) || landing_check(&t->landing, &t->why) ? -1 : 0;
+}
+
 static int on_tunnel(struct target *t)
 {
-	if (t->stage >= COMMITTED) {
+	if (t->stage >= TARGET_COMMITTED) {
 		if (tunnel_move(&t->tunnel, &t->control, NULL))
 			tunnel_close(&t->tunnel);
 		return 0;
 	}
 	/* QEMU may have made room for what the source sent meanwhile. */
-	return tunnel_move(&t->tunnel, &t->control, &t->why) || take_frames(t) ? -1 : 0;
+	return tunnel_move(&t->tunnel, &t->control, &t->why) || answer_frames(t) ? -1 : 0;
 }
 
 static int on_input(struct target *t, enum input input)
@@ -513,7 +239,7 @@ static int check_silence(struct target *t)
 	if (bytes != t->bytes || t->landing.verify)
 		t->alive = clock_ms();
 	t->bytes = bytes;
-	if (clock_left(t->alive + timeout_ms(t) + SLACK))
+	if (clock_left(t->alive + target_timeout_ms(t) + SLACK))
 		return 0;
 	if (tunnel_is_full(&t->tunnel))
 		return fail(&t->why, "the target's QEMU has not taken any device state "
@@ -528,25 +254,17 @@ static int on_time(struct target *t)
 	if (!acceptor_timeout(&t->acceptor) && on_arrivals(t))
 		return -1;
 	switch (t->stage) {
-	case WAITING:
+	case TARGET_WAITING:
 		if (t->control.fd < 0 || clock_left(t->hello_by))
 			return 0;
 		fail(&t->why, "it did not say what it wants to migrate");
 		drop_control(t);
 		return 0;
-	case RECEIVING:
+	case TARGET_RECEIVING:
 		return landing_check(&t->landing, &t->why) || check_silence(t) ? -1 : 0;
-	case COMMITTED:
-		if (t->in.status == INCOMING_COMPLETED) {
-			take_over(t);
-			return 0;
-		}
-		if (!clock_left(t->commit_by))
-			return fail(&t->why, "the target's QEMU did not finish loading "
-				    "the device state within %u s",
-				    t->options->timeout_s);
-		return incoming_query(&t->in, &t->why);
-	case ENDED:
+	case TARGET_COMMITTED:
+		return takeover_step(t);
+	case TARGET_ENDED:
 		break;
 	}
 	return 0;
@@ -561,8 +279,8 @@ static struct pollfd wait_for(int fd, int events)
 /* What to wait for, and how long: ms. */
 static int fill_poll(struct target *t, struct pollfd p[IN_COUNT])
 {
-	bool busy = t->stage != WAITING || t->control.fd >= 0;
-	bool deaf = t->stage >= COMMITTED || tunnel_is_full(&t->tunnel);
+	bool busy = t->stage != TARGET_WAITING || t->control.fd >= 0;
+	bool deaf = t->stage >= TARGET_COMMITTED || tunnel_is_full(&t->tunnel);
 	int control = t->control.fd >= 0 ? frames_events(&t->control) : 0;
 	int tunnel = t->tunnel.fd >= 0 ? tunnel_events(&t->tunnel, &t->control) : 0;
 
@@ -628,13 +346,13 @@ static bool committed_after_all(struct target *t)
 {
 	struct failure why = t->why;
 
-	if (t->stage != RECEIVING || !t->landing.final)
+	if (t->stage != TARGET_RECEIVING || !t->landing.final)
 		return false;
 	t->why = (struct failure){ 0 };
-	while (t->stage == RECEIVING && frames_fill(&t->control, NULL) > 0 &&
-	       !take_frames(t))
+	while (t->stage == TARGET_RECEIVING && frames_fill(&t->control, NULL) > 0 &&
+	       !answer_frames(t))
 		;
-	if (t->stage >= COMMITTED)
+	if (t->stage >= TARGET_COMMITTED)
 		return true;
 	t->why = why;
 	return false;
@@ -648,7 +366,7 @@ static void give_up(struct target *t)
 	log_error("%s", t->why.text);
 	if (t->control.fd >= 0)
 		frames_send(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
-			    GOODBYE, &why);
+			    TARGET_GOODBYE, &why);
 	frames_close(&t->control);
 	tunnel_close(&t->tunnel);
 	landing_close(&t->landing);
@@ -668,24 +386,24 @@ static void tell_failure(struct target *t, const char *status)
 				 t->why.text));
 }
 
-static enum target_exit conclude(struct target *t)
+static enum exit_status conclude(struct target *t)
 {
 	if (!t->why.text[0]) {
 		progress_event(&t->progress, "done",
 			       json_pack("{s:b}", "running",
 					 !!(t->hello.flags & WIRE_HELLO_RUNNING)));
-		return TARGET_RUNS;
+		return EXIT_DONE;
 	}
-	if (t->stage >= COMMITTED) {
+	if (t->stage >= TARGET_COMMITTED) {
 		log_error("the VM belongs to this host but could not be run: %s; say "
 			  "\"cont\" to QEMU here, or, should it be gone, to QEMU on the "
 			  "source, which waits; never to both", t->why.text);
 		tell_failure(t, "in-doubt");
-		return TARGET_IN_DOUBT;
+		return EXIT_DOUBT;
 	}
 	give_up(t);
 	tell_failure(t, "nothing-runs");
-	return TARGET_FAILED;
+	return EXIT_FAILED;
 }
 
 static void dispose(struct target *t)
@@ -706,7 +424,7 @@ static void dispose(struct target *t)
 int target_run(const struct target_options *options)
 {
 	struct target *t = calloc(1, sizeof(*t));
-	enum target_exit result;
+	enum exit_status result;
 
 	if (!t)
 		die(EXIT_FAILED, "not enough memory");
@@ -720,7 +438,7 @@ int target_run(const struct target_options *options)
 
 	progress_begin(&t->progress, options->json);
 	if (!prepare(t))
-		while (t->stage != ENDED && (!step(t) || committed_after_all(t)))
+		while (t->stage != TARGET_ENDED && (!step(t) || committed_after_all(t)))
 			;
 	result = conclude(t);
 	dispose(t);

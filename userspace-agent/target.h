@@ -1,11 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The receiving side of a migration: `kvmferry receive`.
+ *
+ * target.c has the state machine, its loop and its end; answer.c deals with what the
+ * source says; takeover.c makes the VM ours. They share struct target, which nobody
+ * else sees inside.
  */
 #ifndef KVMFERRY_TARGET_H
 #define KVMFERRY_TARGET_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "acceptor.h"
+#include "frames.h"
+#include "incoming.h"
+#include "journal.h"
+#include "landing.h"
+#include "log.h"
+#include "progress.h"
+#include "tunnel.h"
+
+#define TARGET_GOODBYE	2000	/* ms for the last frame to go out */
 
 /**
  * struct target_options - what `kvmferry receive` was asked to do
@@ -28,20 +44,81 @@ struct target_options {
 	bool keep_target;
 };
 
-enum target_exit {
-	TARGET_RUNS = 0,	/* the VM runs here */
-	TARGET_FAILED = 1,	/* nothing runs here */
-	TARGET_IN_DOUBT = 3,	/* this host owns the VM and could not run it */
+/* How far a migration is; target.c has the drawing. */
+enum target_stage {
+	TARGET_WAITING,
+	TARGET_RECEIVING,
+	TARGET_COMMITTED,
+	TARGET_ENDED,
 };
+
+/**
+ * struct target - all that one `kvmferry receive` knows
+ * @options:	what was asked
+ * @stage:	how far it is
+ * @begun:	a source said HELLO: our QEMU is of no use for anything else
+ * @progress:	tells programs about it
+ * @signals:	a signalfd, for a request to stop
+ * @wake:	an eventfd, for the threads
+ * @why:	why it failed
+ * @in:		our QEMU
+ * @acceptor:	where connections come in
+ * @control:	the control connection, its fd -1 without one
+ * @peer:	address of the source
+ * @id:		of the migration
+ * @hello_by:	when HELLO must be here, clock_ms()
+ * @hello:	what the source said
+ * @journal:	the owner record
+ * @recorded:	there is a record
+ * @landing:	RAM, and the streams that bring it
+ * @tunnel:	carries device state
+ * @alive:	when the source last showed a sign of life, clock_ms()
+ * @bytes:	bytes on the streams then
+ * @commit_by:	when QEMU must have loaded its device state, after COMMIT
+ */
+struct target {
+	const struct target_options *options;
+	struct progress progress;
+	enum target_stage stage;
+	bool begun;
+	int signals;
+	int wake;
+	struct failure why;
+
+	struct incoming in;
+	struct acceptor acceptor;
+	struct frames control;
+	char peer[TRANSPORT_NAME_SIZE];
+	uint8_t id[WIRE_ID_SIZE];
+	int64_t hello_by;
+	struct wire_hello hello;
+	struct journal journal;
+	bool recorded;
+
+	struct landing landing;
+	struct tunnel tunnel;
+
+	int64_t alive;
+	uint64_t bytes;
+	int64_t commit_by;
+};
+
+/* Milliseconds that the source may be silent, and that QEMU may take for one step. */
+static inline int64_t target_timeout_ms(const struct target *t)
+{
+	return (int64_t)t->options->timeout_s * 1000;
+}
 
 /**
  * target_run - receive one VM
  * @options:	what was asked
  *
  * Waits for a source without a limit of time, then takes part in one migration.
- * Every failure has been logged, in one line, when this returns.
  *
- * Returns an enum target_exit, fit to be the status of the process.
+ * Every failure has been told when this returns.
+ *
+ * Returns an enum exit_status: EXIT_DONE, the VM is here; EXIT_FAILED, nothing runs
+ * here; EXIT_DOUBT, this host owns the VM and could not run it.
  */
 int target_run(const struct target_options *options);
 

@@ -164,24 +164,33 @@ static int finish_connect(int fd, const struct addrinfo *to, int64_t deadline)
 	return error;
 }
 
+int transport_socket(const struct addrinfo *address, bool insecure,
+		     const char *otherwise, char name[TRANSPORT_NAME_SIZE],
+		     struct failure *why)
+{
+	struct sockaddr_storage storage = { 0 };
+	int fd;
+
+	memcpy(&storage, address->ai_addr, address->ai_addrlen);
+	transport_name(&storage, name);
+	if (!transport_may_talk(&storage, insecure))
+		return fail(why, "%s %s", name, otherwise);
+
+	fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return fd < 0 ? fail(why, "cannot make a socket: %s", strerror(errno)) : fd;
+}
+
 static int connect_one(const struct addrinfo *to, bool insecure, int64_t deadline,
 		       struct failure *why)
 {
-	struct sockaddr_storage address = { 0 };
 	char name[TRANSPORT_NAME_SIZE];
+	int fd = transport_socket(to, insecure, "is another host, and the connection "
+				  "would not be encrypted; use a tunnel to a loopback "
+				  "address, or allow it with --insecure", name, why);
 	int error;
-	int fd;
 
-	memcpy(&address, to->ai_addr, to->ai_addrlen);
-	transport_name(&address, name);
-	if (!transport_may_talk(&address, insecure))
-		return fail(why, "%s is another host, and the connection would not be "
-			    "encrypted; use a tunnel to a loopback address, or allow "
-			    "it with --insecure", name);
-
-	fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return fail(why, "cannot make a socket: %s", strerror(errno));
+		return -1;
 	error = finish_connect(fd, to, deadline);
 	if (error) {
 		fail(why, "cannot connect to %s: %s; is \"kvmferry receive\" running "

@@ -57,6 +57,20 @@ void transport_name(const struct sockaddr_storage *address,
 int transport_tune(int fd, struct failure *why);
 
 /**
+ * transport_socket - a socket for one address, if plaintext may go there
+ * @address:	to connect to, or to listen at
+ * @insecure:	plaintext may leave the loopback interface
+ * @otherwise:	what to say after the address's name if it may not
+ * @name:	out: the address, as people write it
+ * @why:	the reason of a failure
+ *
+ * Returns a socket, neither bound nor connected yet, or -1.
+ */
+int transport_socket(const struct addrinfo *address, bool insecure,
+		     const char *otherwise, char name[TRANSPORT_NAME_SIZE],
+		     struct failure *why);
+
+/**
  * transport_connect - connect to HOST:PORT, or [IPv6]:PORT
  * @where:	where to
  * @insecure:	plaintext may leave the loopback interface

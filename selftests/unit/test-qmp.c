@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "qemu.h"
 #include "qmp.h"
 #include "cmocka-all.h"
 
@@ -330,7 +331,7 @@ static void test_execute(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		assert_int_equal(qmp_runstate(qmp, runstate, sizeof(runstate), NULL), 0);
+		assert_int_equal(qemu_runstate(qmp, runstate, sizeof(runstate), NULL), 0);
 		assert_string_equal(runstate, "running");
 	}
 	assert_int_equal(qmp_do(qmp, TIMEOUT, &why, "dance", "{s:s}", "how", "well"), -1);
@@ -588,13 +589,13 @@ static void serve_identity(int fd)
 
 static void expect_identity(const char *uuid, const char *name, const char *is)
 {
-	char vm[QMP_NAME_SIZE];
+	char vm[QEMU_NAME_SIZE];
 	struct qmp *qmp;
 
 	uuid_reply = uuid;
 	name_reply = name;
 	qmp = begin_well(serve_identity);
-	assert_int_equal(qmp_identity(qmp, vm, NULL), 0);
+	assert_int_equal(qemu_identity(qmp, vm, NULL), 0);
 	assert_string_equal(vm, is);
 	end(qmp);
 }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From COMMIT to the VM running here.
+ */
+#include <inttypes.h>
+
+#include "clock.h"
+#include "takeover.h"
+
+/* The record already says that the VM is ours: this only makes it more exact. */
+static void record_running(struct target *t)
+{
+	struct failure why = { 0 };
+
+	if (journal_write(&t->journal, JOURNAL_RUNNING, &why))
+		log_warn("the owner record does not say yet that the VM runs: %s",
+			 why.text);
+}
+
+/* The VM is ours and its state is here: run it. */
+static void finish(struct target *t)
+{
+	bool run = t->hello.flags & WIRE_HELLO_RUNNING;
+	struct failure why = { 0 };
+	int64_t ms;
+
+	t->stage = TARGET_ENDED;
+	if (run && incoming_run(&t->in, t->options->timeout_s, &t->why))
+		return;
+	ms = (clock_us() - t->landing.final_at) / 1000;
+
+	if (t->control.fd < 0)
+		fail(&why, "the connection broke");
+	else
+		frames_send(&t->control, WIRE_RUNNING, NULL, 0, TARGET_GOODBYE, &why);
+	record_running(t);
+
+	log_info("the VM %s, %" PRId64 " ms after its last page came",
+		 run ? "runs here now" : "is here now, paused", ms);
+	if (why.text[0])
+		log_warn("the source could not be told that the VM is here: %s", why.text);
+	journal_forget(t->options->state_dir, &t->journal);
+}
+
+int takeover_begin(struct target *t)
+{
+	if (!t->landing.final || !t->tunnel.received)
+		return fail(&t->why, "the source commits before all of the VM is here");
+
+	t->stage = TARGET_COMMITTED;
+	t->commit_by = clock_ms() + target_timeout_ms(t);
+	/* Run without a record, the VM could run twice after a crash: then rather not at all. */
+	if (journal_write(&t->journal, JOURNAL_OWNS, &t->why))
+		return -1;
+	acceptor_close(&t->acceptor);
+	landing_close(&t->landing);
+	return incoming_query(&t->in, &t->why);
+}
+
+int takeover_step(struct target *t)
+{
+	if (t->in.status == INCOMING_COMPLETED) {
+		finish(t);
+		return 0;
+	}
+	if (!clock_left(t->commit_by))
+		return fail(&t->why, "the target's QEMU did not finish loading "
+			    "the device state within %u s",
+			    t->options->timeout_s);
+	return incoming_query(&t->in, &t->why);
+}
