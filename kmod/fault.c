@@ -20,6 +20,7 @@ static const char * const names[FERRY_NR_FAULTS] = {
 	[FERRY_FAULT_FOREIGN_BLIND]	= "foreign-blind",
 	[FERRY_FAULT_PIN_BLIND]		= "pin-blind",
 	[FERRY_FAULT_HUGE_BLIND]	= "huge-blind",
+	[FERRY_FAULT_MAPPING_BLIND]	= "mapping-blind",
 };
 
 static int armed;

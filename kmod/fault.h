@@ -40,6 +40,8 @@ enum ferry_fault {
 	FERRY_FAULT_PIN_BLIND,
 	/* "huge-blind": takes a huge page that is mapped writable for a clean one */
 	FERRY_FAULT_HUGE_BLIND,
+	/* "mapping-blind": does not look whether the VM's mappings are as they were */
+	FERRY_FAULT_MAPPING_BLIND,
 
 	FERRY_NR_FAULTS
 };

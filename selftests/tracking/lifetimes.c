@@ -108,6 +108,13 @@ static long vm_map_twice(struct vmm *vmm, long argument)
 			       vmm->ram[SPARE].fd, 555 * RAM_PAGE));
 }
 
+static long vm_store_second(struct vmm *vmm, long where)
+{
+	(void)vmm;
+	(*(volatile uint32_t *)where)++;
+	return 0;
+}
+
 static long vm_unmap_second(struct vmm *vmm, long where)
 {
 	(void)vmm;
@@ -397,6 +404,50 @@ static void test_fork(void)
 	unloads("the VM forks");
 }
 
+/* --- the control: what if the module did not look at the mappings? */
+
+/* What is unmapped counts as clean. */
+static bool unmap_unseen(struct ferry *f, int round)
+{
+	bool unseen;
+
+	(void)round;
+	vmproc_call(&vm, vm_unmap, SPARE_PAGES);
+	unseen = !ferry_finish(f) && !ferry_pass(f, 0);
+	vmproc_call(&vm, vm_map_again, 0);
+	return unseen;
+}
+
+/* And what is written through another mapping is not sent. */
+static bool map_twice_unseen(struct ferry *f, int round)
+{
+	uint8_t sent[FERRY_HASH_SIZE], now[FERRY_HASH_SIZE];
+	bool unseen;
+	long where;
+
+	(void)round;
+	must(ferry_finish(f));
+	where = vmproc_call(&vm, vm_map_twice, 0);
+	vmproc_call(&vm, vm_store_second, where);
+	unseen = !ferry_pass(f, FERRY_PASS_FINAL) && !ferry_digest(f, SPARE, 0, sent) &&
+		 !ferry_digest(f, SPARE, FERRY_DIGEST_FULL, now);
+	vmproc_call(&vm, vm_unmap_second, where);
+	return unseen && memcmp(sent, now, sizeof(now));
+}
+
+static void test_control(void)
+{
+	if (!ferry_fault("mapping-blind")) {
+		ktap_skip("no fault points in this build", "control");
+		ktap_skip("no fault points in this build", "control");
+		return;
+	}
+	ktap_ok(in_a_pass(unmap_unseen, 0), "control: without looking, unmapped RAM is not noticed");
+	ktap_ok(in_a_pass(map_twice_unseen, 0),
+		"control: nor RAM mapped twice, and the final digest is wrong");
+	ferry_fault("");
+}
+
 /* --- the ends of processes */
 
 /* The client is killed: everything is as after a close. */
@@ -497,7 +548,7 @@ int main(void)
 {
 	if (!vmm_available())
 		ktap_skip_all("no /dev/kvm");
-	ktap_plan(23);
+	ktap_plan(25);
 	ferry_load_module();
 	vmm_open(&anchor);
 	vmm_boot(&anchor, 1);
@@ -509,6 +560,7 @@ int main(void)
 	test_protect();
 	test_second_mapping();
 	test_fork();
+	test_control();
 	test_kill_client();
 	vmproc_kill(&vm);
 	test_kill_vm();
