@@ -42,6 +42,8 @@ enum ferry_fault {
 	FERRY_FAULT_HUGE_BLIND,
 	/* "mapping-blind": does not look whether the VM's mappings are as they were */
 	FERRY_FAULT_MAPPING_BLIND,
+	/* "memory-hidden": page hashes take twice what the status tells */
+	FERRY_FAULT_MEMORY_HIDDEN,
 
 	FERRY_NR_FAULTS
 };
