@@ -19,6 +19,9 @@ static const char * const names[FERRY_NR_FAULTS] = {
 	[FERRY_FAULT_PROTECT_ALL]	= "protect-all",
 	[FERRY_FAULT_FOREIGN_BLIND]	= "foreign-blind",
 	[FERRY_FAULT_PIN_BLIND]		= "pin-blind",
+	[FERRY_FAULT_HUGE_BLIND]	= "huge-blind",
+	[FERRY_FAULT_MAPPING_BLIND]	= "mapping-blind",
+	[FERRY_FAULT_MEMORY_HIDDEN]	= "memory-hidden",
 };
 
 static int armed;

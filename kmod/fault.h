@@ -28,8 +28,8 @@ enum ferry_fault {
 	FERRY_FAULT_CRC_WRONG,
 
 	/*
-	 * Negative controls: each breaks one rule of protect.h, so that the test
-	 * which guards the rule can be seen to fail.
+	 * Negative controls: each breaks one rule, most of them of protect.h, so
+	 * that the test which guards the rule can be seen to fail.
 	 */
 
 	/* "protect-all": protects more than was taken, and loses writes */
@@ -38,6 +38,12 @@ enum ferry_fault {
 	FERRY_FAULT_FOREIGN_BLIND,
 	/* "pin-blind": ignores references that others hold */
 	FERRY_FAULT_PIN_BLIND,
+	/* "huge-blind": takes a huge page that is mapped writable for a clean one */
+	FERRY_FAULT_HUGE_BLIND,
+	/* "mapping-blind": does not look whether the VM's mappings are as they were */
+	FERRY_FAULT_MAPPING_BLIND,
+	/* "memory-hidden": page hashes take twice what the status tells */
+	FERRY_FAULT_MEMORY_HIDDEN,
 
 	FERRY_NR_FAULTS
 };

@@ -44,7 +44,7 @@ static void scan_pmd(pmd_t pmd, unsigned long address, unsigned long first,
 	if (pmd_leaf(pmd)) {
 		scan->huge = true;
 		bitmap_set(scan->present.page, first, nr);
-		if (pmd_write(pmd))
+		if (pmd_write(pmd) && !ferry_fault(FERRY_FAULT_HUGE_BLIND))
 			bitmap_set(scan->writable.page, first, nr);
 		return;
 	}

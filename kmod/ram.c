@@ -48,13 +48,15 @@ static int ram_check_file(struct file *file)
 
 static int ram_alloc(struct ferry_ram *ram)
 {
+	size_t hashes = ferry_fault(FERRY_FAULT_MEMORY_HIDDEN) ? 2 : 1;
+
 	ram->pending = kvcalloc(pending_words(ram->pages), sizeof(long),
 				GFP_KERNEL_ACCOUNT);
 	if (!ram->pending)
 		return -ENOMEM;
 
 	/* All at once: better no migration than one that fails half-way. */
-	ram->sent = __vmalloc(array_size(ram->pages, sizeof(*ram->sent)),
+	ram->sent = __vmalloc(array3_size(ram->pages, sizeof(*ram->sent), hashes),
 			      GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!ram->sent)
 		return -ENOMEM;

@@ -262,11 +262,12 @@ static bool ram_collides(const struct ferry_vm *vm, const struct ferry_ram *ram)
 
 static int check_mapping(struct ferry_vm *vm, const struct ferry_ram *ram)
 {
-	int err;
+	int err = 0;
 
 	if (!mmget_not_zero(vm->mm))
 		return -ESRCH;
-	err = ferry_mapping_check(vm->mm, ram);
+	if (!ferry_fault(FERRY_FAULT_MAPPING_BLIND))
+		err = ferry_mapping_check(vm->mm, ram);
 	mmput(vm->mm);
 	return err;
 }

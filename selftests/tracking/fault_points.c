@@ -3,7 +3,8 @@
  * Every fault point of the module (kmod/fault.h), and what must come of it. Those
  * that break a rule of tracking on purpose are armed by the test of that rule:
  * "protect-all" in dirty_sets and oracle, "foreign-blind" in hole_punch and swap,
- * "pin-blind" in pinned.
+ * "pin-blind" in pinned, "huge-blind" in huge_pages, "mapping-blind" in lifetimes,
+ * "memory-hidden" in footprint.
  */
 #include "ktap.h"
 #include "scene.h"

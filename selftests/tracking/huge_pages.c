@@ -23,6 +23,7 @@
 #define CHUNKS		8ul
 #define CHUNK_PAGES	512ul
 #define PAGES		(CHUNKS * CHUNK_PAGES)
+#define ANEW		6ul	/* a chunk that is mapped a second time */
 
 static struct scene scene;
 static struct ram *ram;
@@ -96,6 +97,51 @@ static void test_reads(void)
 
 	vmm_do(&scene.vmm, 0, &job);
 	check_exact("the guest reads everything");
+}
+
+/*
+ * A huge page that was protected splits at the first write, and the notifier tells of
+ * that. When it is mapped anew by a write, only the scan can know.
+ */
+static void map_anew_and_store(uint64_t page)
+{
+	must(madvise(ram->map + ANEW * RAM_CHUNK, RAM_CHUNK, MADV_DONTNEED));
+	scene_settle(&scene);
+	guest_store(ANEW * CHUNK_PAGES + page, 1);
+	scene_expect(&scene, ram, ANEW * CHUNK_PAGES, CHUNK_PAGES);
+}
+
+static void test_mapped_anew(void)
+{
+	unsigned long before = huge_chunks();
+
+	map_anew_and_store(5);
+	check_exact("one store to 2 MiB that were unmapped");
+	ktap_ok(huge_chunks() == before, "they are mapped huge again");
+	check_settles("one store to 2 MiB that were unmapped");
+}
+
+/* The control: what if the scan took huge pages for clean? */
+static void test_control(void)
+{
+	struct scene_delta delta;
+	uint64_t differ;
+
+	if (!ferry_fault("huge-blind")) {
+		ktap_skip("no fault points in this build", "control");
+		ktap_skip("no fault points in this build", "control");
+		return;
+	}
+	map_anew_and_store(6);
+	delta = scene_compare(&scene);
+	ktap_ok(delta.missed == CHUNK_PAGES,
+		"control: without looking at huge pages %lu of %lu are missed", delta.missed,
+		delta.expected);
+	scene_settle(&scene);
+	differ = scene_differences(&scene);
+	ktap_ok(differ == 1, "control: and %lu page of the shadow is wrong", differ);
+	ferry_fault("");
+	scene_settle(&scene);
 }
 
 /* The first write has split what was huge: now tracking is by the page, or by 2 MiB. */
@@ -217,7 +263,7 @@ int main(void)
 	char dir[64];
 
 	scene_open(&scene);
-	ktap_plan(19);
+	ktap_plan(24);
 	ram_mount(dir, "huge=always,size=256m");
 	ram = scene_add_ram(&scene, &(struct ram_spec) {
 		.size = PAGES * RAM_PAGE, .gpa = GPA, .dir = dir,
@@ -228,6 +274,8 @@ int main(void)
 
 	test_whole();
 	test_reads();
+	test_mapped_anew();
+	test_control();
 	test_after_split();
 	test_punch();
 	test_collapse();

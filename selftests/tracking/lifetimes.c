@@ -108,6 +108,13 @@ static long vm_map_twice(struct vmm *vmm, long argument)
 			       vmm->ram[SPARE].fd, 555 * RAM_PAGE));
 }
 
+static long vm_store_second(struct vmm *vmm, long where)
+{
+	(void)vmm;
+	(*(volatile uint32_t *)where)++;
+	return 0;
+}
+
 static long vm_unmap_second(struct vmm *vmm, long where)
 {
 	(void)vmm;
@@ -244,120 +251,204 @@ static void unloads(const char *name)
 
 /* --- the ends */
 
-static void test_close(void)
+/* What is done in the middle of a pass; true if all that came of it is right. */
+typedef bool end_fn(struct ferry *f, int round);
+
+static bool in_a_pass(end_fn *end, int round)
 {
-	int i;
+	struct ferry f;
+	bool good;
+
+	attach(&f);
+	into_a_pass(&f);
+	good = end(&f, round);
+	ferry_close(&f);
+	return good;
+}
+
+/* How often it went well. */
+static int many_times(end_fn *end)
+{
+	int i, good = 0;
+
+	for (i = 0; i < ROUNDS; i++)
+		good += in_a_pass(end, i);
+	return good;
+}
+
+/* The same for ends that the VM does not survive. */
+static int many_vms(end_fn *end)
+{
+	int i, good = 0;
 
 	for (i = 0; i < ROUNDS; i++) {
-		struct ferry f;
-
-		attach(&f);
-		into_a_pass(&f);
-		ferry_close(&f);
+		start_vm();
+		good += in_a_pass(end, i);
+		vmproc_kill(&vm);
 	}
+	return good;
+}
+
+static bool just_close(struct ferry *f, int round)
+{
+	(void)f;
+	(void)round;
+	return true;
+}
+
+static void test_close(void)
+{
+	many_times(just_close);
 	ktap_ok(true, "device closed in a pass, %d times", ROUNDS);
 	guest_is_well("device closed");
 	unloads("device closed");
 }
 
 /* Files close in any order, and the last of them holds the module. */
-static void test_channels_outlive(void)
+static bool close_device_first(struct ferry *f, int round)
 {
 	bool held = true;
-	int i;
 
-	for (i = 0; i < ROUNDS; i++) {
-		struct ferry f;
+	must(close(f->fd));
+	f->fd = must(dup(0));
+	if (round % 10 == 0)
+		held = system("rmmod kvmferry 2>/dev/null") != 0;
+	ferry_take(f, 0);
+	return held;
+}
 
-		attach(&f);
-		into_a_pass(&f);
-		must(close(f.fd));
-		f.fd = must(dup(0));
-		if (i % 10 == 0)
-			held &= system("rmmod kvmferry 2>/dev/null") != 0;
-		ferry_take(&f, 0);
-		ferry_close(&f);
-	}
-	ktap_ok(held, "channels outlive the device, %d times, and hold the module", ROUNDS);
+static void test_channels_outlive(void)
+{
+	ktap_ok(many_times(close_device_first) == ROUNDS,
+		"channels outlive the device, %d times, and hold the module", ROUNDS);
 	guest_is_well("channels outlive the device");
 	unloads("channels outlive the device");
 }
 
+static bool unmap(struct ferry *f, int round)
+{
+	bool good;
+
+	(void)round;
+	vmproc_call(&vm, vm_unmap, 1 + random_below(SPARE_PAGES));
+	good = stays_lost(f, EFAULT);
+	vmproc_call(&vm, vm_map_again, 0);
+	/* to be mapped again does not bring back what was missed */
+	return good && ferry_begin(f, 0) == -ENODATA;
+}
+
 static void test_unmap(void)
 {
-	int i, good = 0;
+	int good = many_times(unmap);
 
-	for (i = 0; i < ROUNDS; i++) {
-		struct ferry f;
-
-		attach(&f);
-		into_a_pass(&f);
-		vmproc_call(&vm, vm_unmap, 1 + random_below(SPARE_PAGES));
-		good += stays_lost(&f, EFAULT);
-		vmproc_call(&vm, vm_map_again, 0);
-		/* to be mapped again does not bring back what was missed */
-		good -= ferry_begin(&f, 0) != -ENODATA;
-		ferry_close(&f);
-	}
 	ktap_ok(good == ROUNDS, "RAM unmapped in a pass: lost, EFAULT, %d of %d times", good, ROUNDS);
 	guest_is_well("RAM unmapped");
 }
 
+static bool make_read_only(struct ferry *f, int round)
+{
+	bool good;
+
+	(void)round;
+	vmproc_call(&vm, vm_protect, PROT_READ);
+	good = stays_lost(f, EACCES);
+	vmproc_call(&vm, vm_protect, PROT_READ | PROT_WRITE);
+	return good;
+}
+
 static void test_protect(void)
 {
-	struct ferry f;
+	ktap_ok(in_a_pass(make_read_only, 0), "RAM made read-only: lost, EACCES");
+}
 
-	attach(&f);
-	into_a_pass(&f);
-	vmproc_call(&vm, vm_protect, PROT_READ);
-	ktap_ok(stays_lost(&f, EACCES), "RAM made read-only: lost, EACCES");
-	vmproc_call(&vm, vm_protect, PROT_READ | PROT_WRITE);
-	ferry_close(&f);
+static bool map_twice(struct ferry *f, int round)
+{
+	long where = vmproc_call(&vm, vm_map_twice, 0);
+	bool good = stays_lost(f, EBUSY);
+
+	(void)round;
+	vmproc_call(&vm, vm_unmap_second, where);
+	return good;
 }
 
 static void test_second_mapping(void)
 {
-	int i, good = 0;
+	int good = many_times(map_twice);
 
-	for (i = 0; i < ROUNDS; i++) {
-		struct ferry f;
-		long where;
-
-		attach(&f);
-		into_a_pass(&f);
-		where = vmproc_call(&vm, vm_map_twice, 0);
-		good += stays_lost(&f, EBUSY);
-		vmproc_call(&vm, vm_unmap_second, where);
-		ferry_close(&f);
-	}
 	ktap_ok(good == ROUNDS, "RAM mapped twice in a pass: lost, EBUSY, %d of %d times", good, ROUNDS);
 	guest_is_well("RAM mapped twice");
 }
 
 /* A child of the VM maps its RAM, too, unless the VM has seen to that. */
+static bool fork_vm(struct ferry *f, int round)
+{
+	bool good;
+	long child;
+
+	vmproc_call(&vm, vm_advise_fork, round & 1 ? MADV_DONTFORK : MADV_DOFORK);
+	child = vmproc_call(&vm, vm_fork, 0);
+	if (round & 1)
+		good = !ferry_finish(f) && !ferry_pass(f, 0);
+	else
+		good = stays_lost(f, EBUSY);
+	vmproc_call(&vm, vm_reap, child);
+	return good;
+}
+
 static void test_fork(void)
 {
-	int i, good = 0;
+	int good = many_times(fork_vm);
 
-	for (i = 0; i < ROUNDS; i++) {
-		struct ferry f;
-		long child;
-
-		vmproc_call(&vm, vm_advise_fork, i & 1 ? MADV_DONTFORK : MADV_DOFORK);
-		attach(&f);
-		into_a_pass(&f);
-		child = vmproc_call(&vm, vm_fork, 0);
-		if (i & 1)
-			good += !ferry_finish(&f) && !ferry_pass(&f, 0);
-		else
-			good += stays_lost(&f, EBUSY);
-		vmproc_call(&vm, vm_reap, child);
-		ferry_close(&f);
-	}
 	ktap_ok(good == ROUNDS, "the VM forks: lost, EBUSY, or no matter, %d of %d times", good, ROUNDS);
 	guest_is_well("the VM forks");
 	unloads("the VM forks");
 }
+
+/* --- the control: what if the module did not look at the mappings? */
+
+/* What is unmapped counts as clean. */
+static bool unmap_unseen(struct ferry *f, int round)
+{
+	bool unseen;
+
+	(void)round;
+	vmproc_call(&vm, vm_unmap, SPARE_PAGES);
+	unseen = !ferry_finish(f) && !ferry_pass(f, 0);
+	vmproc_call(&vm, vm_map_again, 0);
+	return unseen;
+}
+
+/* And what is written through another mapping is not sent. */
+static bool map_twice_unseen(struct ferry *f, int round)
+{
+	uint8_t sent[FERRY_HASH_SIZE], now[FERRY_HASH_SIZE];
+	bool unseen;
+	long where;
+
+	(void)round;
+	must(ferry_finish(f));
+	where = vmproc_call(&vm, vm_map_twice, 0);
+	vmproc_call(&vm, vm_store_second, where);
+	unseen = !ferry_pass(f, FERRY_PASS_FINAL) && !ferry_digest(f, SPARE, 0, sent) &&
+		 !ferry_digest(f, SPARE, FERRY_DIGEST_FULL, now);
+	vmproc_call(&vm, vm_unmap_second, where);
+	return unseen && memcmp(sent, now, sizeof(now));
+}
+
+static void test_control(void)
+{
+	if (!ferry_fault("mapping-blind")) {
+		ktap_skip("no fault points in this build", "control");
+		ktap_skip("no fault points in this build", "control");
+		return;
+	}
+	ktap_ok(in_a_pass(unmap_unseen, 0), "control: without looking, unmapped RAM is not noticed");
+	ktap_ok(in_a_pass(map_twice_unseen, 0),
+		"control: nor RAM mapped twice, and the final digest is wrong");
+	ferry_fault("");
+}
+
+/* --- the ends of processes */
 
 /* The client is killed: everything is as after a close. */
 static void test_kill_client(void)
@@ -388,44 +479,32 @@ static void test_kill_client(void)
 	unloads("client killed");
 }
 
+static bool kill_vm(struct ferry *f, int round)
+{
+	kill(vm.pid, SIGKILL);
+	/* one time in three both go at once */
+	return round % 3 == 0 || stays_lost(f, ESRCH);
+}
+
 static void test_kill_vm(void)
 {
-	int i, good = 0;
+	int good = many_vms(kill_vm);
 
-	for (i = 0; i < ROUNDS; i++) {
-		struct ferry f;
-
-		start_vm();
-		attach(&f);
-		into_a_pass(&f);
-		kill(vm.pid, SIGKILL);
-		if (i % 3)
-			good += stays_lost(&f, ESRCH);
-		else
-			good++;
-		/* one time in three both go at once */
-		ferry_close(&f);
-		vmproc_kill(&vm);
-	}
 	ktap_ok(good == ROUNDS, "VM killed in a pass: lost, ESRCH, %d of %d times", good, ROUNDS);
 	unloads("VM killed");
 }
 
+static bool exec_vm(struct ferry *f, int round)
+{
+	(void)round;
+	vmproc_cast(&vm, vm_exec, 0);
+	return stays_lost(f, ESRCH);
+}
+
 static void test_exec(void)
 {
-	int i, good = 0;
+	int good = many_vms(exec_vm);
 
-	for (i = 0; i < ROUNDS; i++) {
-		struct ferry f;
-
-		start_vm();
-		attach(&f);
-		into_a_pass(&f);
-		vmproc_cast(&vm, vm_exec, 0);
-		good += stays_lost(&f, ESRCH);
-		ferry_close(&f);
-		vmproc_kill(&vm);
-	}
 	ktap_ok(good == ROUNDS, "VM calls execve in a pass: lost, ESRCH, %d of %d times", good, ROUNDS);
 	unloads("VM calls execve");
 }
@@ -469,7 +548,7 @@ int main(void)
 {
 	if (!vmm_available())
 		ktap_skip_all("no /dev/kvm");
-	ktap_plan(23);
+	ktap_plan(25);
 	ferry_load_module();
 	vmm_open(&anchor);
 	vmm_boot(&anchor, 1);
@@ -481,6 +560,7 @@ int main(void)
 	test_protect();
 	test_second_mapping();
 	test_fork();
+	test_control();
 	test_kill_client();
 	vmproc_kill(&vm);
 	test_kill_vm();
