@@ -50,7 +50,7 @@ lint_uapi() {
 
 lint_clang_tidy() {
 	# one at a time: several in one process make the analyzer lose track of va_list
-	agent_sources | xargs -n 1 clang-tidy --quiet -- -std=gnu11 -D_GNU_SOURCE -DKVMFERRY_VERSION='""' \
+	agent_sources | xargs -I{} clang-tidy --quiet {} -- -std=gnu11 -D_GNU_SOURCE -DKVMFERRY_VERSION='""' \
 		-Iuapi -Iuserspace-agent 2>/dev/null
 }
 

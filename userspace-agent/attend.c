@@ -134,6 +134,11 @@ static int on_qmp(struct source *s, struct failure *why)
 
 static int on_tunnel(struct source *s, struct failure *why)
 {
+	if (s->committed) {
+		/* QEMU's stream has ended well, or there would be no commit. */
+		tunnel_close(&s->tunnel);
+		return 0;
+	}
 	if (tunnel_move(&s->tunnel, &s->control, why))
 		return -1;
 	if (s->tunnel.sent <= DEVICE_MAX)
@@ -277,6 +282,7 @@ int attend(struct source *s, int timeout, struct failure *why)
 	return flush(s, why);
 }
 
+/* After the commit, what was waited for may have come together with a failure. */
 int attend_until(struct source *s, bool (*done)(const struct source *s),
 		 const char *what, struct failure *why)
 {
@@ -289,7 +295,7 @@ int attend_until(struct source *s, bool (*done)(const struct source *s),
 			return fail(why, "%s within %d s (see --timeout)", what,
 				    s->options->timeout_ms / 1000);
 		if (attend(s, left, why))
-			return -1;
+			return s->committed && done(s) ? 0 : -1;
 	}
 	return 0;
 }

@@ -204,8 +204,8 @@ static bool is_direct(const char *file)
 	return false;
 }
 
-/* The first open file of a process that belongs to such a device. */
-static bool find_direct(pid_t pid, char *file, size_t size)
+/* The first open file of a process that belongs to such a device: 1, 0 none, -1 errno. */
+static int find_direct(pid_t pid, char *file, size_t size)
 {
 	char dir[32], path[300];
 	struct dirent *entry;
@@ -214,7 +214,9 @@ static bool find_direct(pid_t pid, char *file, size_t size)
 
 	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
 	fds = opendir(dir);
-	while (fds && !found && (entry = readdir(fds))) {
+	if (!fds)
+		return -1;
+	while (!found && (entry = readdir(fds))) {
 		ssize_t n;
 
 		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
@@ -222,16 +224,22 @@ static bool find_direct(pid_t pid, char *file, size_t size)
 		file[n > 0 ? n : 0] = '\0';
 		found = is_direct(file);
 	}
-	if (fds)
-		closedir(fds);
+	closedir(fds);
 	return found;
 }
 
 static enum check_result check_devices(struct check *c, struct failure *text)
 {
 	char file[256];
+	int found;
 
-	if (!find_direct(c->rams->pid, file, sizeof(file)))
+	if (!c->rams->pid)
+		return say(CHECK_WARN, text, "not known without its RAM blocks");
+	found = find_direct(c->rams->pid, file, sizeof(file));
+	if (found < 0)
+		return say(CHECK_FAIL, text, "cannot see which devices QEMU uses (/proc/%d/fd: %m); run kvmferry as root",
+			   (int)c->rams->pid);
+	if (!found)
 		return say(CHECK_PASS, text, "no device writes to RAM on its own");
 	return say(CHECK_FAIL, text, "QEMU has %s open: an assigned device writes to RAM without anybody seeing it; detach it before the migration",
 		   file);

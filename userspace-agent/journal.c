@@ -409,18 +409,24 @@ int journal_admits(const char *dir, enum journal_side side, const char *vm,
 	return each_record(dir, vm, visit_admits, &q);
 }
 
+/* The other side of the same migration may keep its record in the same directory. */
 static int visit_forget(const char *path, void *opaque)
 {
-	if (strcmp(path, opaque) != 0)
-		unlink(path);
+	const struct journal *except = opaque;
+	struct journal j;
+
+	if (!strcmp(path, except->path) ||
+	    (!journal_read(&j, path, NULL) &&
+	     !memcmp(j.id, except->id, sizeof(j.id))))
+		return 0;
+	unlink(path);
 	return 0;
 }
 
 void journal_forget(const char *dir, const struct journal *except)
 {
-	char keep[PATH_MAX];
+	struct journal keep = *except;
 
-	memcpy(keep, except->path, sizeof(keep));
-	each_record(dir, except->vm, visit_forget, keep);
-	sync_directory(keep);
+	each_record(dir, except->vm, visit_forget, &keep);
+	sync_directory(keep.path);
 }

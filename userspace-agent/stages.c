@@ -230,9 +230,14 @@ static int act_commit(struct source *s, struct failure *why)
 	    journal_write(&s->journal, JOURNAL_COMMITTED, why) ||
 	    frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
 		return -1;
-	/* The buffer was empty: no byte gone means that the target cannot know. */
-	if (frames_flush(&s->control, why) < 0 && !s->control.out_begin)
+	/*
+	 * The buffer was empty: no byte gone means that the target cannot know, and
+	 * with the connection closed it never will.
+	 */
+	if (frames_flush(&s->control, why) < 0 && !s->control.out_begin) {
+		frames_close(&s->control);
 		return -1;
+	}
 	s->committed = true;
 	return 0;
 }

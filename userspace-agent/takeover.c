@@ -42,6 +42,20 @@ static void finish(struct target *t)
 	journal_forget(t->options->state_dir, &t->journal);
 }
 
+/*
+ * How far is QEMU? That it does not answer yet decides nothing: only the clock does,
+ * or QEMU itself.
+ */
+static int ask_qemu(struct target *t)
+{
+	struct failure why = { 0 };
+
+	if (!incoming_query(&t->in, &why) || t->in.status != INCOMING_FAILED)
+		return 0;
+	t->why = why;
+	return -1;
+}
+
 int takeover_begin(struct target *t)
 {
 	if (!t->landing.final || !t->tunnel.received)
@@ -54,7 +68,7 @@ int takeover_begin(struct target *t)
 		return -1;
 	acceptor_close(&t->acceptor);
 	landing_close(&t->landing);
-	return incoming_query(&t->in, &t->why);
+	return ask_qemu(t);
 }
 
 int takeover_step(struct target *t)
@@ -67,5 +81,5 @@ int takeover_step(struct target *t)
 		return fail(&t->why, "the target's QEMU did not finish loading "
 			    "the device state within %u s",
 			    t->options->timeout_s);
-	return incoming_query(&t->in, &t->why);
+	return ask_qemu(t);
 }

@@ -322,6 +322,7 @@ static int prepare(struct target *t)
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGINT);
 	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGHUP);
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 	t->signals = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -345,15 +346,17 @@ static int prepare(struct target *t)
 static bool committed_after_all(struct target *t)
 {
 	struct failure why = t->why;
+	int failed = 0;
 
 	if (t->stage != TARGET_RECEIVING || !t->landing.final)
 		return false;
 	t->why = (struct failure){ 0 };
-	while (t->stage == TARGET_RECEIVING && frames_fill(&t->control, NULL) > 0 &&
-	       !answer_frames(t))
-		;
+	while (!failed && t->stage == TARGET_RECEIVING && !tunnel_is_full(&t->tunnel) &&
+	       frames_fill(&t->control, NULL) > 0)
+		failed = answer_frames(t);
+	/* To be committed and not able to write that down is a failure of its own. */
 	if (t->stage >= TARGET_COMMITTED)
-		return true;
+		return !failed;
 	t->why = why;
 	return false;
 }

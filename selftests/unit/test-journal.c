@@ -248,6 +248,18 @@ static void test_forget_keeps_one(void **state)
 	assert_true(source_may(1, &why));	/* it came back */
 }
 
+/* One directory for both sides, as on a host that migrates to itself. */
+static void test_forget_spares_the_other_side(void **state)
+{
+	struct journal source = written(JOURNAL_SOURCE, 2, 1, JOURNAL_COMMITTED);
+	struct journal target = written(JOURNAL_TARGET, 2, 2, JOURNAL_RUNNING);
+
+	(void)state;
+	journal_forget(dir, &target);
+	assert_int_equal(access(source.path, F_OK), 0);
+	assert_int_equal(access(target.path, F_OK), 0);
+}
+
 static void test_unwritable_directory_says_so(void **state)
 {
 	uint8_t id[WIRE_ID_SIZE] = { 0 };
@@ -282,6 +294,7 @@ int main(void)
 		TEST(test_dead_owner_does_not),
 		TEST(test_other_vms_do_not_matter),
 		TEST(test_forget_keeps_one),
+		TEST(test_forget_spares_the_other_side),
 		TEST(test_unwritable_directory_says_so),
 	};
 
