@@ -92,10 +92,11 @@ write_orders() {
 	printf 'exec %s\n' "$(printf '%q ' "$@")" >"$run/command"
 }
 
-# Any warning ends the run: nothing after it could be trusted. The watchdogs are slow, because two interpreted CPUs on a
-# busy machine are.
+# Any warning ends the run: nothing after it could be trusted. The watchdogs are slow, because interpreted CPUs on a busy
+# machine are. One CPU boots: a booting kernel patches its own code, and an interpreted CPU that translates it at that
+# moment may keep what was there for good (mended in QEMU 8.1). init.sh brings the others up.
 parameters() {
-	printf '%s ' "console=ttyS0 quiet mitigations=off clocksource=tsc tsc=reliable no_timer_check" \
+	printf '%s ' "console=ttyS0 quiet mitigations=off clocksource=tsc tsc=reliable no_timer_check maxcpus=1 noreplace-smp" \
 		"panic=-1 oops=panic panic_on_warn=1 unknown_nmi_panic watchdog_thresh=30 softlockup_panic=1" \
 		"hung_task_panic=1 rcupdate.rcu_cpu_stall_timeout=60 sysctl.kernel.panic_on_rcu_stall=1" \
 		"printk.time=1 log_buf_len=16M sysctl.kernel.sysrq=1 systemd.unified_cgroup_hierarchy=1" \

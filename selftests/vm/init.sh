@@ -91,12 +91,17 @@ kill_leftovers() {
 	done
 }
 
-# QEMU's interpreter (7.2 to 11 at least) lets every CPU that restores FPU state clear a bit of the first CPU's hidden
+# The CPUs that did not boot with the kernel (see host.sh), and who may use which.
+#
+# QEMU's interpreter (7.2 at least) lets every CPU that restores FPU state clear a bit of the first CPU's hidden
 # flags (cpu_clear_ignne), without a lock. If the first CPU enters or leaves a guest at that moment, that is undone: nested
 # paging is off in the guest, or interrupts come before the host's registers are back, and guest or host die. So no guest
 # may ever run on CPU 0: whatever is started here inherits this.
-leave_first_cpu() {
-	local all
+bring_cpus() {
+	local cpu all
+	for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do
+		echo 1 >"$cpu"
+	done
 	read -r all </sys/devices/system/cpu/online
 	taskset -cp "1-${all#*-}" $$ >/dev/null
 }
@@ -111,7 +116,7 @@ power_off() {
 # shellcheck source=/dev/null
 . "$run/env"
 mount_all
-leave_first_cpu
+bring_cpus
 keep_visible "$KVMFERRY_TOP" "$KVMFERRY_MODULES" "${KVMFERRY_VMLINUZ_61%/*}"
 hostname kvmferry
 ip link set lo up
