@@ -181,16 +181,17 @@ static bool parse(struct journal *j, char *text)
 	return seen == 0x3f;
 }
 
-static bool is_intact(char *text)
+/* The last line is the checksum of all before it, 16 digits. */
+static bool is_intact(const char *text)
 {
-	char *last = strstr(text, "\nchecksum ");
+	const char *last = strstr(text, "\nchecksum ");
 	uint64_t sum;
 
 	if (!last || strncmp(text, RECORD_HEAD, strlen(RECORD_HEAD)) != 0)
 		return false;
-	if (sscanf(last, "\nchecksum %16" SCNx64, &sum) != 1 ||
-	    last[sizeof("\nchecksum ") - 1 + 16] != '\n' ||
-	    last[sizeof("\nchecksum ") + 16] != '\0')
+	if (strlen(last) != strlen("\nchecksum ") + 16 + 1 ||
+	    last[strlen(last) - 1] != '\n' ||
+	    sscanf(last, "\nchecksum %16" SCNx64, &sum) != 1)
 		return false;
 	return sum == checksum(text, (size_t)(last + 1 - text));
 }
