@@ -70,8 +70,9 @@ found_by_guest() {
 	[ "$(guest_errors b)" = 1 ]
 }
 
-# quiet HOST: the guest writes nothing, so that no damaged page is sent anew
-quiet() { guest_say "$1" stop; }
+# quiet HOST: the guest writes nothing, so that no damaged page is sent anew. It obeys in order: a report says that it has
+# stopped.
+quiet() { guest_say "$1" stop && guest_report "$1" >/dev/null; }
 
 ktap_plan 6
 scene_open

@@ -55,11 +55,12 @@ vmlinuz=$("$here/kernel.sh" vmlinuz "$kernel") || die "no kernel $kernel"
 initrd=$("$here/initramfs.sh" "$kernel") || die "no initramfs for $kernel"
 guest=$("$here/kernel.sh" vmlinuz 6.1) || die "no kernel for the guests"
 
-# The host's clock, see tsc.c.
-if [ "$top/build/vm/tsc" -ot "$here/tsc.c" ]; then
-	gcc -std=gnu11 -O2 -o "$top/build/vm/tsc.$$" "$here/tsc.c" || die "tsc.c does not build"
-	mv "$top/build/vm/tsc.$$" "$top/build/vm/tsc"
-fi
+# Two small programs: what the host's clock is, and what stays in it all the time. Each says at its head why.
+for name in tsc anchor; do
+	[ "$top/build/vm/$name" -ot "$here/$name.c" ] || continue
+	gcc -std=gnu11 -O2 -Wall -Wextra -o "$top/build/vm/$name.$$" "$here/$name.c" || die "$name.c does not build"
+	mv "$top/build/vm/$name.$$" "$top/build/vm/$name"
+done
 khz=$("$top/build/vm/tsc")
 
 run=$(mktemp -d "$top/build/vm/run.XXXXXX")

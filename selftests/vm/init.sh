@@ -126,7 +126,9 @@ ulimit -l unlimited
 ulimit -c 0
 verdict=$(port verdict)
 exec 4>"$verdict"
-[ "$KVMFERRY_MODPROBE" = none ] || /sbin/modprobe kvm_amd npt="$KVMFERRY_NPT" || echo "kvmferry: no kvm_amd"
+[ "$KVMFERRY_MODPROBE" = none ] || {
+	/sbin/modprobe kvm_amd npt="$KVMFERRY_NPT" && "$KVMFERRY_BUILD/vm/anchor"
+} || echo "kvmferry: no kvm_amd"
 echo up >&4
 
 # A pipe in between, because a virtio port can be opened but once, and /dev/stdout has to work.
