@@ -28,14 +28,12 @@
 #define FERRY_RAM_H
 
 #include <linux/atomic.h>
-#include <linux/bitmap.h>
-#include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/kvmferry.h>
 #include <linux/types.h>
 
-#define FERRY_CHUNK_SHIFT	9
-#define FERRY_CHUNK_PAGES	BIT(FERRY_CHUNK_SHIFT)
+#include "chunk.h"
+
 #define FERRY_CHUNK_SIZE	(FERRY_CHUNK_PAGES << PAGE_SHIFT)
 
 struct ferry_hash {
@@ -87,11 +85,6 @@ struct ferry_refs {
 	unsigned int cache;
 	unsigned long first;
 	unsigned long pages;
-};
-
-/* A set of pages in one chunk. */
-struct ferry_chunk_set {
-	DECLARE_BITMAP(page, FERRY_CHUNK_PAGES);
 };
 
 static inline unsigned long ferry_ram_chunks(const struct ferry_ram *ram)

@@ -10,8 +10,10 @@
  *	FERRY_ATTACH		this process is the VM; a key for the page hashes
  *	FERRY_ADD_RAM	 x N	one call for each RAM block
  *	FERRY_ADD_CHANNEL x N	one ring each; returns a file of its own
+ *	FERRY_GROUP		how many pages one fault opens, if not by default
  *	FERRY_PASS	 x N	send every page that is pending
  *	FERRY_STATUS		how far it is, and what it cost
+ *	FERRY_GROUP_STATS	what the groups brought and cost
  *	FERRY_DIGEST		what the other side must hold by now
  *	close(fd)		the VM runs on, unprotected, unharmed
  *
@@ -155,6 +157,7 @@ struct ferry_info {
 
 #define FERRY_FEATURE_HUGE_PAGES	_BITULL(0)	/* transparent huge pages are tracked */
 #define FERRY_FEATURE_FAULT_POINTS	_BITULL(1)	/* a test build: faults can be injected */
+#define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP, FERRY_GROUP_STATS */
 
 /**
  * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
@@ -232,6 +235,94 @@ struct ferry_add_channel {
 };
 
 /**
+ * struct ferry_group - FERRY_GROUP: how many pages one fault opens
+ * @policy:	FERRY_GROUP_*, for write faults
+ * @order:	FERRY_GROUP_STATIC: binary logarithm of the pages of a group, up
+ *		to FERRY_GROUP_MAX_ORDER; otherwise 0
+ * @read_order:	binary logarithm of the pages that a read fault maps, up to
+ *		FERRY_GROUP_MAX_ORDER; 0 only the page itself
+ * @flags:	FERRY_GROUP_RESEND or 0
+ * @floor:	pages: with FERRY_GROUP_DYNAMIC, no page is opened on suspicion
+ *		once a pass sends no more than this many. Best the number of pages
+ *		with which the switchover will begin
+ * @reserved:	0
+ *
+ * A page that was sent is write-protected, so the guest's next write to it
+ * costs an exit to KVM. Then a whole *group* of pages around it may be opened:
+ * mapped writable at once, so that the next writes cost nothing. All pages of a
+ * group lie in one 2 MiB chunk. What was opened counts as written, so it is
+ * looked at again in the next pass; whether it has really changed is then told
+ * by its content, which decides how later groups are made.
+ *
+ * In force from the next fault on; at any time after FERRY_ATTACH. Without it:
+ * FERRY_GROUP_DYNAMIC, @read_order 5, @floor 0. Where the kernel offers no way to
+ * do it (FERRY_GROUP_STATS says so) every setting is accepted and each fault
+ * opens one page.
+ *
+ * Errors: -ENXIO not attached; -EINVAL.
+ */
+struct ferry_group {
+	__u32 policy;
+	__u32 order;
+	__u32 read_order;
+	__u32 flags;
+	__u64 floor;
+	__u64 reserved[3];
+};
+
+#define FERRY_GROUP_OFF			0	/* one page a fault, reads as well */
+#define FERRY_GROUP_STATIC		1	/* always 1 << @order, aligned */
+#define FERRY_GROUP_CONTIGUOUS		2	/* as many as are writable around it */
+#define FERRY_GROUP_DYNAMIC		3	/* what re-sending has taught */
+
+#define FERRY_GROUP_MAX_ORDER		9	/* one chunk */
+
+/* Send pages even if the target has their content already. */
+#define FERRY_GROUP_RESEND		_BITUL(0)
+
+/**
+ * struct ferry_group_stats - FERRY_GROUP_STATS: what the groups brought and cost
+ * @flags:	in: 0
+ * @backend:	out: FERRY_BACKEND_*, how pages are opened on this kernel
+ * @budget:	out: pages that may still be opened on suspicion in this pass
+ * Counters since FERRY_ATTACH:
+ * @write_faults: write faults of the guest on followed pages
+ * @read_faults: read faults, and instruction fetches
+ * @opened:	pages opened besides the ones that faulted
+ * @opened_changed: of these, found changed when they were looked at again: the
+ *		exits that were saved
+ * @opened_unchanged: of these, found unchanged
+ * @read_mapped: pages mapped for reading besides the ones that faulted
+ * @skipped:	faults that could not be grouped: no memory, nested guest,
+ *		system management mode, or a signal in between
+ * @throttled:	times a vCPU was made to wait
+ * @throttled_us: microseconds of waiting, over all vCPUs
+ * @groups:	write faults by the binary logarithm, rounded down, of the pages
+ *		that were opened, the faulting one included
+ * @reserved:	0
+ */
+struct ferry_group_stats {
+	__u32 flags;
+	__u32 backend;
+	__u64 budget;
+	__u64 write_faults;
+	__u64 read_faults;
+	__u64 opened;
+	__u64 opened_changed;
+	__u64 opened_unchanged;
+	__u64 read_mapped;
+	__u64 skipped;
+	__u64 throttled;
+	__u64 throttled_us;
+	__u64 groups[FERRY_GROUP_MAX_ORDER + 1];
+	__u64 reserved[8];
+};
+
+#define FERRY_BACKEND_NONE		0	/* no grouping on this kernel */
+#define FERRY_BACKEND_PAGE_FAULT	1	/* KVM's page fault handler */
+#define FERRY_BACKEND_PREFAULT		2	/* KVM_PRE_FAULT_MEMORY */
+
+/**
  * struct ferry_pass - FERRY_PASS: send every page that is pending
  * @flags:	FERRY_PASS_*
  * @reserved0:	0
@@ -285,6 +376,8 @@ struct ferry_pass {
  * @protected_runs: runs of contiguous pages that were write-protected
  * @protected_huge: huge pages that were write-protected
  * @waits:	times a channel waited for room on its ring
+ * @unchanged:	of @taken, those that the target has with this very content
+ *		already; not sent, unless FERRY_GROUP_RESEND asks for it
  * @reserved:	0
  */
 struct ferry_status {
@@ -308,7 +401,8 @@ struct ferry_status {
 	__u64 protected_runs;
 	__u64 protected_huge;
 	__u64 waits;
-	__u64 reserved[8];
+	__u64 unchanged;
+	__u64 reserved[7];
 };
 
 /* Scan the page tables first, so that @pending holds what was written since. */
@@ -419,6 +513,8 @@ struct ferry_consume {
 #define FERRY_STATUS		_IOWR(FERRY_IOCTL_TYPE, 0x05, struct ferry_status)
 #define FERRY_PENDING		_IOWR(FERRY_IOCTL_TYPE, 0x06, struct ferry_pending)
 #define FERRY_DIGEST		_IOWR(FERRY_IOCTL_TYPE, 0x07, struct ferry_digest)
+#define FERRY_GROUP		_IOWR(FERRY_IOCTL_TYPE, 0x08, struct ferry_group)
+#define FERRY_GROUP_STATS	_IOWR(FERRY_IOCTL_TYPE, 0x09, struct ferry_group_stats)
 
 #define FERRY_CONSUME		_IOWR(FERRY_IOCTL_TYPE, 0x40, struct ferry_consume)
 
