@@ -233,8 +233,8 @@ static void learn(struct ferry_channel *channel, struct ferry_ram *ram,
 		return;
 
 	spin_lock(&c->lock);
-	ferry_group_learn(&channel->vm->group, &c->group, &turn->take,
-			  &turn->opened, &turn->changed);
+	ferry_group_learn(&channel->vm->group, &c->group, &turn->scan.present,
+			  &turn->take, &turn->opened, &turn->changed);
 	spin_unlock(&c->lock);
 
 	opened = bitmap_weight(turn->opened.page, FERRY_CHUNK_PAGES);
