@@ -4,31 +4,29 @@
  *
  * The rule (FERRY_GROUP_DYNAMIC)
  *
- * An exit saved is a page opened that then *changed*; a page opened *in vain* is
- * taken, and looked at, for nothing. Up to one page in 20 of those taken may be in
- * vain. So everything that opens pages has a counter of re-sent pages, its trust:
+ * A page that was opened and then changed is an exit saved, a *hit*. One that did
+ * not change is *vain*: it is taken and looked at for nothing. One page in 20 of
+ * those taken may be vain. So whatever opens pages has a counter of what became
+ * of them when they were taken again, its trust, which begins at 0:
  *
- *	trust += min(changed, 19 * hits) - 19 * vain
+ *	trust += min(changed, 19 * hits) - 19 * vain	in -9728 .. 1024
  *
- * at each turn of a chunk, for the pages that it opened there: hits of them had
- * changed, vain had not; changed is all pages of the chunk that had. It earns no
- * more than the pages taken allow (19 to 1), and nothing unless it hits more
- * often than not.
+ * at each turn of a chunk; changed is all pages of the chunk that had. It earns no
+ * more than the pages taken allow, and nothing unless it hits more often than not.
  *
- * What repeats: each page has a count from 0 to 7. It goes up by one when the page
- * changed, and is halved when it did not. A fault opens all pages of the chunk with
- * a count of n or more, for the smallest n whose trust is above 0. Each chunk has
- * 8 such trusts, and each is kept as if it had been acted on: none is tried
- * before it has proved itself. n = 0 opens the whole chunk.
+ * What repeats, per chunk: each page has a count from 0 to 7. It goes up by one
+ * when the page changed and is halved when it did not. A fault opens all pages
+ * that have a count of at least n, for the smallest n whose trust is above 0 (n = 0
+ * opens the chunk, n = 8 none). All 8 trusts are kept as if they had been
+ * acted on: nothing is tried before it has proved itself.
  *
- * What is new: a sweep. A fault right behind a run of writable pages opens
+ * What is new, per VM: a sweep. A fault right behind a run of writable pages, which
+ * may have begun in the chunks before, opens ahead of it
  *
- *	run >> (3 - ahead)
+ *	2 ^ (6 + trust / 256) pages, at most run / 8, at least run / 32
  *
- * pages ahead of it; the run may have come from the chunk before. The order
- * "ahead" is the VM's: 0 at the start, up to 3 (twice as far each time), down to
- * -2 (1 in 33 at worst). It moves whenever its trust, in which the pages
- * that the counts opened in vain weigh as well, reaches 256 or -256.
+ * Its trust counts the pages opened that do not repeat as hits, all that were
+ * opened and did not change as vain.
  *
  * What bounds it all: in a pass no more than 4 * (backlog - floor) pages are opened,
  * where the backlog is what the pass before took.
@@ -49,12 +47,12 @@
 
 #define VAIN_COST	19
 #define TRUST_MAX	1024
-#define TRUST_MIN	(-VAIN_COST * 512)
+#define TRUST_MIN	(-VAIN_COST * (int)FERRY_CHUNK_PAGES)
 
-#define AHEAD_SHIFT	3
-#define AHEAD_MIN	(-2)
-#define AHEAD_MAX	AHEAD_SHIFT
+#define AHEAD_ORDER	6
 #define AHEAD_STEP	256
+#define AHEAD_MOST	3	/* binary logarithm of a part of the run */
+#define AHEAD_LEAST	5
 
 #define BUDGET_FACTOR	4
 
@@ -154,6 +152,15 @@ static void name_repeating(const struct ferry_group_chunk *chunk,
 			named->page[i] |= with_count(chunk, count, i);
 }
 
+/* How many pages to open ahead of a sweep that has written @run pages. */
+static unsigned int ahead_of(const struct ferry_group_vm *vm, unsigned int run)
+{
+	int order = AHEAD_ORDER + READ_ONCE(vm->ahead_trust) / AHEAD_STEP;
+	unsigned int pages = order < 0 ? 0 : BIT(order);
+
+	return clamp(pages, run >> AHEAD_LEAST, run >> AHEAD_MOST);
+}
+
 /* Adds what lies ahead of a sweep; tells the next chunk when it gets there. */
 static void add_ahead(struct ferry_group_vm *vm,
 		      const struct ferry_group_chunk *chunk,
@@ -166,7 +173,7 @@ static void add_ahead(struct ferry_group_vm *vm,
 
 	if (run == page && READ_ONCE(vm->next) == chunk)
 		run += READ_ONCE(vm->next_run);
-	add_after(open, page, run >> (AHEAD_SHIFT - READ_ONCE(vm->ahead)));
+	add_after(open, page, ahead_of(vm, run));
 
 	bitmap_or(both.page, open->page, view->writable.page, FERRY_CHUNK_PAGES);
 	end = page + 1 + run_after(&both, page);
@@ -331,13 +338,12 @@ static void move_counts(struct ferry_group_chunk *chunk,
 	}
 }
 
-/* The VM's order of opening ahead: one up or down for what a chunk has shown. */
+/* Opening ahead answers for what it opened and, with it, all that was vain. */
 static void score_ahead(struct ferry_group_vm *vm, int nr_changed,
 			const struct ferry_chunk_set *named,
 			const struct ferry_chunk_set *opened,
 			const struct ferry_chunk_set *changed)
 {
-	int trust = READ_ONCE(vm->ahead_trust), ahead = READ_ONCE(vm->ahead);
 	struct ferry_chunk_set set;
 	int hits, vain;
 
@@ -349,13 +355,8 @@ static void score_ahead(struct ferry_group_vm *vm, int nr_changed,
 	bitmap_andnot(set.page, opened->page, changed->page, FERRY_CHUNK_PAGES);
 	vain = bitmap_weight(set.page, FERRY_CHUNK_PAGES);
 
-	trust = trust_after(trust, nr_changed, hits, vain);
-	if (trust >= AHEAD_STEP || trust <= -AHEAD_STEP) {
-		ahead += trust > 0 ? 1 : -1;
-		WRITE_ONCE(vm->ahead, clamp(ahead, AHEAD_MIN, AHEAD_MAX));
-		trust = 0;
-	}
-	WRITE_ONCE(vm->ahead_trust, trust);
+	WRITE_ONCE(vm->ahead_trust, trust_after(READ_ONCE(vm->ahead_trust),
+						nr_changed, hits, vain));
 }
 
 /**

@@ -33,7 +33,6 @@ struct ferry_group_vm {
 	u32 order;
 	u64 floor;
 	s64 budget;
-	s32 ahead;
 	s32 ahead_trust;
 	const struct ferry_group_chunk *next;
 	u32 next_run;
