@@ -5,28 +5,31 @@
  * The rule (FERRY_GROUP_DYNAMIC)
  *
  * A page that was opened and then changed is an exit saved, a *hit*. One that did
- * not change is *vain*: it is taken and looked at for nothing. One page in 20 of
- * those taken may be vain. So whatever opens pages has a counter of what became
- * of them when they were taken again, its trust, which begins at 0:
- *
- *	trust += min(changed, 19 * hits) - 19 * vain	in -9728 .. 1024
- *
- * at each turn of a chunk; changed is all pages of the chunk that had. It earns no
- * more than the pages taken allow, and nothing unless it hits more often than not.
+ * not change was opened in *vain*: it is taken and looked at for nothing. Of all
+ * pages taken no more than one in 20 shall be in vain; we aim at one in 23. So
+ * whatever opens pages has a counter of what became of them when they were taken
+ * again, its trust, which begins at 0 and stays within -11264 .. 1024.
  *
  * What repeats, per chunk: each page has a count from 0 to 7. It goes up by one
  * when the page changed and is halved when it did not. A fault opens all pages
  * that have a count of at least n, for the smallest n whose trust is above 0 (n = 0
- * opens the chunk, n = 8 none). All 8 trusts are kept as if they had been
- * acted on: nothing is tried before it has proved itself.
+ * opens the chunk, n = 8 none). There are 8 trusts; at each turn of the chunk
+ *
+ *	trust += min(changed, 22 * hits) - 22 * vain
+ *
+ * where changed is all pages of the chunk that had, hits and vain what this n would
+ * have come to, acted on or not: nothing is tried before it has proved itself. It
+ * earns as much as the pages taken allow, if it hits more often than not.
  *
  * What is new, per VM: a sweep. A fault right behind a run of writable pages, which
  * may have begun in the chunks before, opens ahead of it
  *
  *	2 ^ (6 + trust / 256) pages, at most run / 8, at least run / 32
  *
- * Its trust counts the pages opened that do not repeat as hits, all that were
- * opened and did not change as vain.
+ *	trust += changed - 22 * vain
+ *
+ * at each turn of any chunk, where vain is all that was opened there in vain:
+ * this may waste what the counts have left over.
  *
  * What bounds it all: in a pass no more than 4 * (backlog - floor) pages are opened,
  * where the backlog is what the pass before took.
@@ -45,7 +48,7 @@
 
 #include "group.h"
 
-#define VAIN_COST	19
+#define VAIN_COST	22
 #define TRUST_MAX	1024
 #define TRUST_MIN	(-VAIN_COST * (int)FERRY_CHUNK_PAGES)
 
@@ -272,10 +275,9 @@ void ferry_group_take(struct ferry_group_chunk *chunk,
 	chunk->faulted = false;
 }
 
-static int trust_after(int trust, int changed, int hits, int vain)
+static int trust_after(int trust, int earned, int vain)
 {
-	trust += min(changed, VAIN_COST * hits) - VAIN_COST * vain;
-	return clamp(trust, TRUST_MIN, TRUST_MAX);
+	return clamp(trust + earned - VAIN_COST * vain, TRUST_MIN, TRUST_MAX);
 }
 
 static struct tally tally_count(const struct ferry_group_chunk *chunk,
@@ -309,7 +311,7 @@ static void score_counts(struct ferry_group_chunk *chunk, int nr_changed,
 		sum.hits += tally.hits;
 		sum.vain += tally.vain;
 		chunk->trust[count] = trust_after(chunk->trust[count],
-						  nr_changed, sum.hits,
+						  min(nr_changed, VAIN_COST * sum.hits),
 						  sum.vain);
 	}
 }
@@ -338,25 +340,17 @@ static void move_counts(struct ferry_group_chunk *chunk,
 	}
 }
 
-/* Opening ahead answers for what it opened and, with it, all that was vain. */
+/* Opening ahead answers for all that was opened in vain. */
 static void score_ahead(struct ferry_group_vm *vm, int nr_changed,
-			const struct ferry_chunk_set *named,
 			const struct ferry_chunk_set *opened,
 			const struct ferry_chunk_set *changed)
 {
-	struct ferry_chunk_set set;
-	int hits, vain;
+	struct ferry_chunk_set vain;
 
-	if (!bitmap_andnot(set.page, opened->page, named->page,
-			   FERRY_CHUNK_PAGES))
-		return;
-	bitmap_and(set.page, set.page, changed->page, FERRY_CHUNK_PAGES);
-	hits = bitmap_weight(set.page, FERRY_CHUNK_PAGES);
-	bitmap_andnot(set.page, opened->page, changed->page, FERRY_CHUNK_PAGES);
-	vain = bitmap_weight(set.page, FERRY_CHUNK_PAGES);
-
-	WRITE_ONCE(vm->ahead_trust, trust_after(READ_ONCE(vm->ahead_trust),
-						nr_changed, hits, vain));
+	bitmap_andnot(vain.page, opened->page, changed->page, FERRY_CHUNK_PAGES);
+	WRITE_ONCE(vm->ahead_trust,
+		   trust_after(READ_ONCE(vm->ahead_trust), nr_changed,
+			       bitmap_weight(vain.page, FERRY_CHUNK_PAGES)));
 }
 
 /**
@@ -380,7 +374,7 @@ void ferry_group_learn(struct ferry_group_vm *vm,
 		       const struct ferry_chunk_set *changed)
 {
 	int nr_changed = bitmap_weight(changed->page, FERRY_CHUNK_PAGES);
-	struct ferry_chunk_set idle, named;
+	struct ferry_chunk_set idle;
 	unsigned int i;
 
 	if (!chunk->learn)
@@ -390,9 +384,8 @@ void ferry_group_learn(struct ferry_group_vm *vm,
 	for (i = 0; i < BITS_TO_LONGS(FERRY_CHUNK_PAGES); i++)
 		idle.page[i] = present->page[i] & ~changed->page[i] &
 			       (opened->page[i] | ~take->page[i]);
-	name_repeating(chunk, &named);
 	if (READ_ONCE(vm->policy) == FERRY_GROUP_DYNAMIC)
-		score_ahead(vm, nr_changed, &named, opened, changed);
+		score_ahead(vm, nr_changed, opened, changed);
 	score_counts(chunk, nr_changed, changed, &idle);
 	move_counts(chunk, changed, &idle);
 }
