@@ -12,12 +12,12 @@
  *
  * What repeats, per chunk: each page has a count from 0 to 7. It goes up by one
  * when the page changed and is halved when it did not. A fault opens all pages
- * that have a count of at least n, for the smallest n whose trust is above 0 (n = 0
- * opens the chunk, n = 8 none). There are 8 trusts; at each turn of the chunk
+ * that have a count of at least n, for the smallest n whose trust is at least half
+ * the number of these pages (n = 0: all of the chunk). There are 8 trusts; at each turn
  *
  *	trust += min(changed, 22 * hits) - 22 * vain
  *
- * where changed is all pages of the chunk that had, hits and vain what this n would
+ * where changed is all pages of the chunk that did, hits and vain what this n would
  * have come to, acted on or not: nothing is tried before it has proved itself. It
  * earns as much as the pages taken allow, if it hits more often than not.
  *
@@ -141,18 +141,26 @@ static unsigned long with_count(const struct ferry_group_chunk *chunk,
 	return pages;
 }
 
-/* The pages that what repeats would open. */
-static void name_repeating(const struct ferry_group_chunk *chunk,
-			   struct ferry_chunk_set *named)
+/* The pages that repeat: those of the smallest n that is trusted with them. */
+static void open_repeating(const struct ferry_group_chunk *chunk,
+			   const struct ferry_group_view *view,
+			   struct ferry_chunk_set *open)
 {
-	unsigned int least = 0, count, i;
+	struct ferry_chunk_set named = { };
+	unsigned int i;
+	int count;
 
-	bitmap_zero(named->page, FERRY_CHUNK_PAGES);
-	while (least < FERRY_GROUP_COUNTS && chunk->trust[least] <= 0)
-		least++;
-	for (count = least; count < FERRY_GROUP_COUNTS; count++)
-		for (i = 0; i < BITS_TO_LONGS(FERRY_CHUNK_PAGES); i++)
-			named->page[i] |= with_count(chunk, count, i);
+	for (count = FERRY_GROUP_COUNTS - 1; count >= 0; count--) {
+		int pages = 0;
+
+		for (i = 0; i < BITS_TO_LONGS(FERRY_CHUNK_PAGES); i++) {
+			named.page[i] |= with_count(chunk, count, i) &
+					 view->present.page[i];
+			pages += hweight_long(named.page[i]);
+		}
+		if (2 * chunk->trust[count] >= pages)
+			*open = named;
+	}
 }
 
 /* How many pages to open ahead of a sweep that has written @run pages. */
@@ -243,7 +251,7 @@ unsigned int ferry_group_open(struct ferry_group_vm *vm,
 	} else if (policy == FERRY_GROUP_CONTIGUOUS) {
 		open_contiguous(view, page, open);
 	} else if (policy == FERRY_GROUP_DYNAMIC) {
-		name_repeating(chunk, open);
+		open_repeating(chunk, view, open);
 		add_ahead(vm, chunk, view, page, open);
 	}
 
