@@ -91,6 +91,8 @@ static struct sim_vm *vm_create(const struct sim_rule *rule,
 		err(1, "%s", trace->name);
 	for (uint32_t i = 0; i < trace->chunks; i++)
 		vm->chunks[i].group = &vm->groups[i];
+	/* The first pass takes everything. */
+	ferry_group_begin_pass(&vm->group, trace->chunks * FERRY_CHUNK_PAGES);
 	sim_rule_begin(vm, trace);
 	return vm;
 }
@@ -132,10 +134,10 @@ static unsigned long count_passes(const struct sim_trace *trace)
 static struct result replay(const struct sim_trace *trace,
 			    const struct sim_rule *rule)
 {
-	struct sums pass = { .taken = trace->chunks * FERRY_CHUNK_PAGES };
 	struct sim_vm *vm = vm_create(rule, trace);
 	unsigned long passes = count_passes(trace);
 	struct result result = { 0 };
+	struct sums pass = { 0 };
 	bool begun = false;
 
 	for (size_t i = 0; i < trace->count; i++) {
@@ -146,10 +148,11 @@ static struct result replay(const struct sim_trace *trace,
 		} else if (event->what == SIM_TURN) {
 			turn(vm, &vm->chunks[event->at], &pass);
 		} else {
-			if (begun)
+			if (begun) {
 				end_pass(&result, &pass, passes);
+				ferry_group_begin_pass(&vm->group, pass.taken);
+			}
 			begun = true;
-			ferry_group_begin_pass(&vm->group, pass.taken);
 			pass = (struct sums){ 0 };
 		}
 	}
@@ -257,6 +260,7 @@ static double best_static(const struct sim_trace *trace)
 
 static void simulate(const struct sim_trace *trace)
 {
+	bool any = false;
 	double best;
 
 	if (options.dump) {
@@ -269,24 +273,32 @@ static void simulate(const struct sim_trace *trace)
 
 		if (!listed(options.policies, rule->name, rule->module))
 			continue;
+		any = true;
 		result = replay(trace, rule);
 		print_row(trace, rule, &result, best);
 		if (options.json)
 			print_json(trace, rule, &result, best);
 	}
+	if (!any)
+		errx(2, "no such policy: %s", options.policies);
 }
 
 static void simulate_patterns(void)
 {
+	bool any = false;
+
 	for (const struct sim_pattern *p = sim_patterns; p->name; p++) {
 		struct sim_trace trace;
 
 		if (!listed(options.patterns, p->name, true))
 			continue;
+		any = true;
 		sim_generate(&trace, p, options.rounds, options.seed);
 		simulate(&trace);
 		sim_free(&trace);
 	}
+	if (!any)
+		errx(2, "no such pattern: %s", options.patterns);
 }
 
 static void usage(void)
