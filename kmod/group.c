@@ -173,8 +173,7 @@ static unsigned int ahead_of(const struct ferry_group_vm *vm, unsigned int run)
 }
 
 /* Adds what lies ahead of a sweep; tells the next chunk when it gets there. */
-static void add_ahead(struct ferry_group_vm *vm,
-		      const struct ferry_group_chunk *chunk,
+static void add_ahead(struct ferry_group_vm *vm, u64 number,
 		      const struct ferry_group_view *view,
 		      unsigned int page, struct ferry_chunk_set *open)
 {
@@ -182,14 +181,14 @@ static void add_ahead(struct ferry_group_vm *vm,
 	struct ferry_chunk_set both;
 	unsigned int end;
 
-	if (run == page && READ_ONCE(vm->next) == chunk)
+	if (run == page && READ_ONCE(vm->next) == number)
 		run += READ_ONCE(vm->next_run);
 	add_after(open, page, ahead_of(vm, run));
 
 	bitmap_or(both.page, open->page, view->writable.page, FERRY_CHUNK_PAGES);
 	end = page + 1 + run_after(&both, page);
 	if (end == FERRY_CHUNK_PAGES) {
-		WRITE_ONCE(vm->next, chunk + 1);
+		WRITE_ONCE(vm->next, number + 1);
 		WRITE_ONCE(vm->next_run, run + end - page);
 	}
 }
@@ -227,6 +226,7 @@ static unsigned int trim_to_budget(struct ferry_group_vm *vm, unsigned int size,
  * ferry_group_open() - Which pages to open besides the one that was written to
  * @vm: the VM
  * @chunk: the chunk of the page
+ * @number: of the chunk, counted over all blocks: it tells a sweep from one to the next
  * @view: the chunk as it is mapped
  * @page: page in the chunk, 0 to 511
  * @open: out: pages to open: mapped, not writable yet, without @page
@@ -237,7 +237,7 @@ static unsigned int trim_to_budget(struct ferry_group_vm *vm, unsigned int size,
  * Return: How many pages to open.
  */
 unsigned int ferry_group_open(struct ferry_group_vm *vm,
-			      struct ferry_group_chunk *chunk,
+			      struct ferry_group_chunk *chunk, u64 number,
 			      const struct ferry_group_view *view,
 			      unsigned int page, struct ferry_chunk_set *open)
 {
@@ -252,7 +252,7 @@ unsigned int ferry_group_open(struct ferry_group_vm *vm,
 		open_contiguous(view, page, open);
 	} else if (policy == FERRY_GROUP_DYNAMIC) {
 		open_repeating(chunk, view, open);
-		add_ahead(vm, chunk, view, page, open);
+		add_ahead(vm, number, view, page, open);
 	}
 
 	size = trim_to_view(view, page, open);

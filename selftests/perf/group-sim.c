@@ -49,7 +49,8 @@ static unsigned int write_to(struct sim_vm *vm, uint32_t at)
 
 	bitmap_fill(view.present.page, PAGES);
 	if (vm->rule->module)
-		ferry_group_open(&vm->group, chunk->group, &view, page, &open);
+		ferry_group_open(&vm->group, &chunk->group, chunk - vm->chunks,
+				 &view, page, &open);
 	else
 		sim_rule_open(vm, chunk, page, &open);
 	bitmap_or(chunk->writable.page, chunk->writable.page, open.page, PAGES);
@@ -65,8 +66,8 @@ static void turn(struct sim_vm *vm, struct sim_chunk *chunk, struct sums *pass)
 	pass->changed += bitmap_weight(chunk->written.page, PAGES);
 	bitmap_fill(present.page, PAGES);
 	if (vm->rule->module) {
-		ferry_group_take(chunk->group, &chunk->writable, &opened);
-		ferry_group_learn(&vm->group, chunk->group, &present,
+		ferry_group_take(&chunk->group, &chunk->writable, &opened);
+		ferry_group_learn(&vm->group, &chunk->group, &present,
 				  &chunk->writable, &opened, &chunk->written);
 	} else {
 		sim_rule_learn(vm, chunk);
@@ -86,11 +87,8 @@ static struct sim_vm *vm_create(const struct sim_rule *rule,
 	vm->group.policy = rule->policy;
 	vm->group.order = rule->order;
 	vm->chunks = calloc(trace->chunks, sizeof(*vm->chunks));
-	vm->groups = calloc(trace->chunks, sizeof(*vm->groups));
-	if (!vm->chunks || !vm->groups)
+	if (!vm->chunks)
 		err(1, "%s", trace->name);
-	for (uint32_t i = 0; i < trace->chunks; i++)
-		vm->chunks[i].group = &vm->groups[i];
 	/* The first pass takes everything. */
 	ferry_group_begin_pass(&vm->group, trace->chunks * FERRY_CHUNK_PAGES);
 	sim_rule_begin(vm, trace);
@@ -99,7 +97,6 @@ static struct sim_vm *vm_create(const struct sim_rule *rule,
 
 static void vm_destroy(struct sim_vm *vm)
 {
-	free(vm->groups);
 	free(vm->chunks);
 	free(vm);
 }

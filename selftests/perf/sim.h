@@ -101,7 +101,7 @@ struct sim_rule {
  * @odds:	of each page to be written, in turns in which any is
  */
 struct sim_chunk {
-	struct ferry_group_chunk *group;
+	struct ferry_group_chunk group;
 	struct ferry_chunk_set written;
 	struct ferry_chunk_set writable;
 	bool faulted;
@@ -116,7 +116,6 @@ struct sim_chunk {
  * @rule:	the rule
  * @group:	what the module knows of the VM
  * @chunks:	its chunks
- * @groups:	what the module remembers of them, in one array
  * @shift:	of candidates: run >> shift pages are opened ahead
  * @trust:	in opening ahead
  * @next:	the chunk that a sweep will enter
@@ -126,7 +125,6 @@ struct sim_vm {
 	const struct sim_rule *rule;
 	struct ferry_group_vm group;
 	struct sim_chunk *chunks;
-	struct ferry_group_chunk *groups;
 	int shift;
 	int trust;
 	const struct sim_chunk *next;

@@ -64,8 +64,8 @@ static unsigned int fault(unsigned int chunk, unsigned int page,
 	struct ferry_chunk_set opened;
 	unsigned int size;
 
-	size = ferry_group_open(&world.vm, &world.chunk[chunk], view, page,
-				&opened);
+	size = ferry_group_open(&world.vm, &world.chunk[chunk], chunk, view,
+				page, &opened);
 	check_open(view, page, &opened, size);
 	assert_true(bitmap_subset(opened.page, world.chunk[chunk].opened.page,
 				  PAGES));
