@@ -121,6 +121,19 @@ int ferry_attach(struct ferry *f, pid_t pid, uint32_t codec)
 	return ferry_ioctl(f->fd, FERRY_ATTACH, &attach);
 }
 
+int ferry_group(struct ferry *f, const struct ferry_group *group)
+{
+	struct ferry_group copy = *group;
+
+	return ferry_ioctl(f->fd, FERRY_GROUP, &copy);
+}
+
+int ferry_group_stats(struct ferry *f, struct ferry_group_stats *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	return ferry_ioctl(f->fd, FERRY_GROUP_STATS, stats);
+}
+
 int ferry_add_ram(struct ferry *f, const struct ram *ram)
 {
 	struct ferry_add_ram add = {
@@ -157,6 +170,9 @@ void ferry_setup(struct ferry *f, pid_t pid, const struct ram *ram, unsigned int
 
 	if (err)
 		die("attach: %s", strerror(-err));
+	err = ferry_group(f, &f->group);
+	if (err && (err != -ENOTTY || f->group.policy != FERRY_GROUP_OFF))
+		die("group: %s", strerror(-err));
 	for (i = 0; i < rams; i++) {
 		err = ferry_add_ram(f, &ram[i]);
 		if (err)

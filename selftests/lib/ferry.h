@@ -25,6 +25,7 @@ struct ferry {
 	int mem;
 	uint8_t key[FERRY_KEY_SIZE];
 	uint32_t codec;		/* for ferry_setup(); LZ4 if nobody changes it */
+	struct ferry_group group;	/* ditto; FERRY_GROUP_OFF: one page a fault */
 	unsigned int channels;
 	struct ferry_ring_client channel[FERRY_MAX_CHANNELS];
 	stream_sink_fn *sink;
@@ -51,13 +52,18 @@ void ferry_open(struct ferry *f, stream_sink_fn *sink, void *context);
 void ferry_close(struct ferry *f);
 
 int ferry_attach(struct ferry *f, pid_t pid, uint32_t codec);
+/* -ENOTTY: a module from before there were groups. */
+int ferry_group(struct ferry *f, const struct ferry_group *group);
+int ferry_group_stats(struct ferry *f, struct ferry_group_stats *stats);
 int ferry_add_ram(struct ferry *f, const struct ram *ram);
 /* Maps the new ring, too. */
 int ferry_add_channel(struct ferry *f, uint64_t size);
 
 /*
  * The usual beginning: attach to @pid, add @rams blocks, and @channels rings of
- * @size bytes. Must not fail.
+ * @size bytes. Must not fail. Groups are as f->group says, which is off if nobody has
+ * changed it: tests that know the exact set of written pages want no page opened on
+ * suspicion.
  */
 void ferry_setup(struct ferry *f, pid_t pid, const struct ram *ram, unsigned int rams,
 		 unsigned int channels, uint64_t size);
