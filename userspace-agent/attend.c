@@ -60,6 +60,8 @@ static int take_frame(struct source *s, const struct wire_frame *frame,
 {
 	switch (frame->type) {
 	case WIRE_READY:
+		if (s->ready)
+			break;
 		s->ready = true;
 		return 0;
 	case WIRE_PASS_DONE:

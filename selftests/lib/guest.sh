@@ -45,10 +45,9 @@ if [ "${KVMFERRY_IN_HOST:-}" != 1 ]; then
 	echo "1..0 # SKIP runs in the emulated host only: selftests/vm/host.sh --kernel 6.1 -- $0"
 	exit 4
 fi
-if [ "$KVMFERRY_KERNEL" = debug ]; then
-	GUEST_PATIENCE=$((GUEST_PATIENCE * 3))
-	GUEST_TIMEOUT=$((GUEST_TIMEOUT * 3))
-fi
+guest_slowness=1
+[ "$KVMFERRY_KERNEL" != debug ] || guest_slowness=3
+GUEST_TIMEOUT=$((GUEST_TIMEOUT * guest_slowness))
 
 guest_address() { case $1 in a) echo 192.0.2.1 ;; b) echo 192.0.2.2 ;; esac; }
 guest_note() { echo "# $*"; }
@@ -263,9 +262,9 @@ guest_kill() {
 exec {guest_never}<> <(:)
 guest_nap() { read -r -t "$1" -u "$guest_never" || true; }
 
-# guest_until SECONDS COMMAND...: until it succeeds
+# guest_until SECONDS COMMAND...: until it succeeds; the debug kernel gets three times as long
 guest_until() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * guest_slowness))
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || return 1
@@ -346,7 +345,10 @@ agent_receive() {
 		--listen "$(guest_address "$host"):$GUEST_PORT" --state-dir "$dir/state" --timeout "$GUEST_TIMEOUT" "$@"
 	agent_ready() { agent_listens "$host" || host_idle "$host" receive; }
 	guest_until 30 agent_ready
-	agent_listens "$host"
+	agent_listens "$host" && return
+	guest_note "the agent on host $host does not listen; it said last:"
+	tail -n 5 "$dir/receive.err" | sed 's/^/#   /'
+	return 1
 }
 
 agent_start_send() {
