@@ -16,9 +16,9 @@ struct bench_result {
 	unsigned int rounds;
 	uint64_t pages_written;	/* different ones in each round, summed up */
 	uint64_t exits;
+	uint64_t irq_exits;	/* of @exits, for the host's own interrupts */
 	unsigned int each;	/* rounds in exits_each */
-	uint64_t exits_each[BENCH_MAX_ROUNDS];
-	uint64_t irq_exits;	/* of @exits, the host's own interrupts */
+	uint64_t exits_each[BENCH_MAX_ROUNDS];	/* without irq_exits */
 	uint64_t work;		/* that the guest did, in its own units */
 	uint64_t differ;	/* pages that the target would have wrong */
 	uint64_t late;		/* rounds that took longer than their interval */

@@ -122,7 +122,7 @@ static void read_places(struct scene *s)
 static void one_round(struct scene *s, struct tracker *t, const struct pattern *pattern,
 		      unsigned int round, struct bench_result *r)
 {
-	uint64_t exits;
+	uint64_t exits, irq_exits;
 
 	pattern_places(pattern, round, &s->places);
 	if (pattern->reads) {
@@ -130,16 +130,19 @@ static void one_round(struct scene *s, struct tracker *t, const struct pattern *
 		tracker_round(t);
 	}
 	exits = vmm_exits(&s->vmm);
+	irq_exits = vmm_irq_exits(&s->vmm);
 	if (pattern->reads)
 		read_places(s);
 	else
 		write_places(s);
 	exits = vmm_exits(&s->vmm) - exits;
+	irq_exits = vmm_irq_exits(&s->vmm) - irq_exits;
 	if (!pattern->reads)
 		tracker_round(t);
 
 	r->exits += exits;
-	r->exits_each[r->each++] = exits;
+	r->irq_exits += irq_exits;
+	r->exits_each[r->each++] = exits - irq_exits;
 	r->rounds++;
 	r->pages_written += s->places.pages;
 }
@@ -150,7 +153,6 @@ static void phase(struct scene *s, struct tracker *t, const struct pattern *patt
 	struct bench_result r = {
 		.pattern = pattern->name,
 		.phase = name,
-		.irq_exits = BENCH_UNKNOWN,
 		.work = BENCH_UNKNOWN,
 	};
 	uint64_t begin = bench_now_us();
