@@ -32,6 +32,9 @@ struct ferry_counters {
 	u64 protected_runs;
 	u64 protected_huge;
 	u64 waits;
+	u64 unchanged;
+	u64 opened_changed;
+	u64 opened_unchanged;
 };
 
 /**

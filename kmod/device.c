@@ -26,6 +26,8 @@ union ferry_arg {
 	struct ferry_status status;
 	struct ferry_pending pending;
 	struct ferry_digest digest;
+	struct ferry_group group;
+	struct ferry_group_stats group_stats;
 };
 
 /* The layout is the ABI: a size that moves is a bug. */
@@ -38,6 +40,8 @@ static_assert(sizeof(struct ferry_pass) == 32);
 static_assert(sizeof(struct ferry_status) == 208);
 static_assert(sizeof(struct ferry_pending) == 48);
 static_assert(sizeof(struct ferry_digest) == 40);
+static_assert(sizeof(struct ferry_group) == 48);
+static_assert(sizeof(struct ferry_group_stats) == 232);
 static_assert(sizeof(struct ferry_consume) == 32);
 static_assert(FERRY_PAGE_SHIFT == PAGE_SHIFT);
 
@@ -53,7 +57,7 @@ static long cmd_info(struct ferry_vm *vm, union ferry_arg *arg)
 		return -EINVAL;
 
 	info->abi = FERRY_ABI;
-	info->features = FERRY_FEATURE_HUGE_PAGES;
+	info->features = FERRY_FEATURE_HUGE_PAGES | FERRY_FEATURE_GROUP;
 	if (FERRY_HAS_FAULTS)
 		info->features |= FERRY_FEATURE_FAULT_POINTS;
 	info->codecs = ferry_codecs_available();
@@ -117,6 +121,22 @@ static long cmd_digest(struct ferry_vm *vm, union ferry_arg *arg)
 	return ferry_vm_get_digest(vm, &arg->digest);
 }
 
+static long cmd_group(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->group.flags, FERRY_GROUP_RESEND) ||
+	    !reserved_ok(arg->group.reserved))
+		return -EINVAL;
+	return ferry_vm_set_group(vm, &arg->group);
+}
+
+static long cmd_group_stats(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->group_stats.flags, 0) ||
+	    !reserved_ok(arg->group_stats.reserved))
+		return -EINVAL;
+	return ferry_vm_group_stats(vm, &arg->group_stats);
+}
+
 static const struct {
 	unsigned int cmd;
 	long (*run)(struct ferry_vm *vm, union ferry_arg *arg);
@@ -129,6 +149,8 @@ static const struct {
 	{ FERRY_STATUS,		cmd_status },
 	{ FERRY_PENDING,	cmd_pending },
 	{ FERRY_DIGEST,		cmd_digest },
+	{ FERRY_GROUP,		cmd_group },
+	{ FERRY_GROUP_STATS,	cmd_group_stats },
 };
 
 static long device_ioctl(struct file *file, unsigned int cmd,

@@ -27,6 +27,9 @@ enum ferry_fault {
 	/* "crc-wrong": every record carries a wrong CRC; the target refuses it */
 	FERRY_FAULT_CRC_WRONG,
 
+	/* "work-nomem": no fault can be queued; each is skipped */
+	FERRY_FAULT_WORK_NOMEM,
+
 	/*
 	 * Negative controls: each breaks one rule, most of them of protect.h, so
 	 * that the test which guards the rule can be seen to fail.
@@ -42,6 +45,8 @@ enum ferry_fault {
 	FERRY_FAULT_HUGE_BLIND,
 	/* "mapping-blind": does not look whether the VM's mappings are as they were */
 	FERRY_FAULT_MAPPING_BLIND,
+	/* "slot-blind": opens a page without asking which memory slot it is in */
+	FERRY_FAULT_SLOT_BLIND,
 	/* "memory-hidden": page hashes take twice what the status tells */
 	FERRY_FAULT_MEMORY_HIDDEN,
 

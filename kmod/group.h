@@ -11,27 +11,52 @@
 
 #include "chunk.h"
 
+#define FERRY_GROUP_COUNT_BITS	3
+#define FERRY_GROUP_COUNTS	BIT(FERRY_GROUP_COUNT_BITS)
+
 /**
- * struct ferry_group_vm - what holds for all chunks of a VM
+ * struct ferry_group_vm - what holds for all chunks of a VM; begins as zeroes
  * @policy:	FERRY_GROUP_*
  * @order:	of static groups
  * @floor:	backlog, in pages, from which on nothing is opened on suspicion
  * @budget:	pages that may still be opened on suspicion in this pass
+ * @ahead:	order of opening ahead of a sweep, 0 at the start
+ * @ahead_trust: what opening ahead has earned since @ahead last changed
+ * @next:	the chunk that a sweep is about to enter; only compared
+ * @next_run:	pages that it has written by then
+ *
+ * @policy, @order and @floor are the caller's, the rest belongs to group.c. No
+ * lock: an update that gets lost costs a few exits or a few pages.
  */
 struct ferry_group_vm {
 	u32 policy;
 	u32 order;
 	u64 floor;
 	s64 budget;
+	s32 ahead;
+	s32 ahead_trust;
+	const struct ferry_group_chunk *next;
+	u32 next_run;
 };
 
 /**
- * struct ferry_group_chunk - what is remembered of a chunk
+ * struct ferry_group_chunk - what is remembered of a chunk; begins as zeroes
  * @opened:	pages that were opened since they were last taken, without a
  *		fault of their own
+ * @count:	a count per page, bit by bit: count[0] holds the lowest
+ * @trust:	what opening "all pages that have at least this count" has earned
+ * @faulted:	a page was opened by a fault since the last take
+ * @learn:	the same before the last take: there is something to learn
+ *
+ * Protected by a lock of the caller. The chunks of a RAM block lie in an array,
+ * in order: that is how a sweep from one to the next is recognised.
  */
 struct ferry_group_chunk {
 	struct ferry_chunk_set opened;
+	struct ferry_chunk_set count[FERRY_GROUP_COUNT_BITS];
+	s16 trust[FERRY_GROUP_COUNTS];
+	bool faulted;
+	bool learn;
 };
 
 /**
@@ -54,6 +79,7 @@ void ferry_group_take(struct ferry_group_chunk *chunk,
 		      struct ferry_chunk_set *opened);
 void ferry_group_learn(struct ferry_group_vm *vm,
 		       struct ferry_group_chunk *chunk,
+		       const struct ferry_chunk_set *present,
 		       const struct ferry_chunk_set *take,
 		       const struct ferry_chunk_set *opened,
 		       const struct ferry_chunk_set *changed);

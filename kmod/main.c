@@ -4,6 +4,7 @@
 #include <linux/module.h>
 
 #include "device.h"
+#include "unprotect.h"
 
 static int __init ferry_init(void)
 {
@@ -13,6 +14,7 @@ static int __init ferry_init(void)
 static void __exit ferry_exit(void)
 {
 	ferry_device_unregister();
+	ferry_unprotect_flush();
 }
 
 module_init(ferry_init);

@@ -158,6 +158,18 @@ static void check_pinned(struct ferry_channel *channel, struct ferry_ram *ram,
 	ferry_count(&channel->count.pinned, 1);
 }
 
+/*
+ * The target has the page with this content already, or has it as it began: empty.
+ * Only the first pass sends such a page, to say that it was looked at.
+ */
+static bool may_skip(struct ferry_channel *channel)
+{
+	if (ferry_vm_pass(channel->vm) == 1)
+		return false;
+	ferry_count(&channel->count.unchanged, 1);
+	return !READ_ONCE(channel->vm->resend);
+}
+
 static int send_page(struct ferry_channel *channel, struct ferry_ram *ram,
 		     unsigned long page)
 {
@@ -176,7 +188,12 @@ static int send_page(struct ferry_channel *channel, struct ferry_ram *ram,
 			      zero ? NULL : channel->bounce, &hash);
 	if (ret)
 		return ret;
-	ferry_ram_sent(ram, page, &hash);
+
+	if (ferry_ram_sent(ram, page, &hash))
+		__set_bit(page & (FERRY_CHUNK_PAGES - 1),
+			  channel->turn.changed.page);
+	else if (may_skip(channel))
+		return 0;
 
 	return zero ? emit_zero(channel, ram, page) :
 		      emit_page(channel, ram, page);
@@ -203,6 +220,31 @@ static int take_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 	return 0;
 }
 
+/* What became of the groups that were opened in the chunk. */
+static void learn(struct ferry_channel *channel, struct ferry_ram *ram,
+		  unsigned long chunk)
+{
+	struct ferry_ram_chunk *c = &ram->chunk[chunk];
+	struct ferry_turn *turn = &channel->turn;
+	unsigned int opened, good;
+
+	/* The first pass sends everything and says nothing about writes. */
+	if (ferry_vm_pass(channel->vm) == 1)
+		return;
+
+	spin_lock(&c->lock);
+	ferry_group_learn(&channel->vm->group, &c->group, &turn->scan.present,
+			  &turn->take, &turn->opened, &turn->changed);
+	spin_unlock(&c->lock);
+
+	opened = bitmap_weight(turn->opened.page, FERRY_CHUNK_PAGES);
+	bitmap_and(turn->opened.page, turn->opened.page, turn->changed.page,
+		   FERRY_CHUNK_PAGES);
+	good = bitmap_weight(turn->opened.page, FERRY_CHUNK_PAGES);
+	ferry_count(&channel->count.opened_changed, good);
+	ferry_count(&channel->count.opened_unchanged, opened - good);
+}
+
 static int send_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 		      unsigned long chunk)
 {
@@ -214,6 +256,7 @@ static int send_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 	if (err || !channel->turn.taken)
 		return err;
 
+	bitmap_zero(channel->turn.changed.page, FERRY_CHUNK_PAGES);
 	ferry_protect_settle(ram);
 	for_each_set_bit(offset, channel->turn.take.page, FERRY_CHUNK_PAGES) {
 		err = send_page(channel, ram, first + offset);
@@ -221,6 +264,7 @@ static int send_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 			return err;
 		cond_resched();
 	}
+	learn(channel, ram, chunk);
 	return emit_zero_run(channel);
 }
 

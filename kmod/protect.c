@@ -61,12 +61,20 @@ static void scan_pmd(pmd_t pmd, unsigned long address, unsigned long first,
 	}
 }
 
-/*
- * Looks a chunk up in the VM's page tables. Takes no lock: with interrupts off no
- * page table can be freed under us. The caller keeps the address space alive.
+/**
+ * ferry_protect_look() - Look a chunk up in the VM's page tables
+ * @mm: the VM's address space; the caller keeps it alive
+ * @ram: the block
+ * @chunk: number of the chunk in the block
+ * @scan: out: what was found
+ *
+ * Changes nothing, and makes nothing pending. Takes no lock: with interrupts off no
+ * page table can be freed under us.
+ *
+ * Context: Any. Interrupts are off for the length of 512 page table entries.
  */
-static void scan_chunk(struct mm_struct *mm, const struct ferry_ram *ram,
-		       unsigned long chunk, struct ferry_scan *scan)
+void ferry_protect_look(struct mm_struct *mm, const struct ferry_ram *ram,
+			unsigned long chunk, struct ferry_scan *scan)
 {
 	unsigned long address = ram->address + chunk * FERRY_CHUNK_SIZE;
 	unsigned long pages = ferry_ram_chunk_pages(ram, chunk);
@@ -102,7 +110,7 @@ static void scan_chunk(struct mm_struct *mm, const struct ferry_ram *ram,
 unsigned long ferry_protect_scan(struct mm_struct *mm, struct ferry_ram *ram,
 				 unsigned long chunk, struct ferry_scan *scan)
 {
-	scan_chunk(mm, ram, chunk, scan);
+	ferry_protect_look(mm, ram, chunk, scan);
 	return ferry_ram_mark_set(ram, chunk, &scan->writable);
 }
 
@@ -123,7 +131,7 @@ static struct folio *scan_and_lock(struct mm_struct *mm,
 	for (tries = 0; tries < 4; tries++) {
 		unsigned long page;
 
-		scan_chunk(mm, ram, chunk, scan);
+		ferry_protect_look(mm, ram, chunk, scan);
 		page = find_first_bit(scan->writable.page, FERRY_CHUNK_PAGES);
 		if (page == FERRY_CHUNK_PAGES)
 			return NULL;
@@ -132,7 +140,7 @@ static struct folio *scan_and_lock(struct mm_struct *mm,
 		if (ferry_no_folio(folio))
 			continue;
 
-		scan_chunk(mm, ram, chunk, scan);
+		ferry_protect_look(mm, ram, chunk, scan);
 		if (!scan->huge || folio_test_large(folio))
 			return folio;
 		folio_unlock(folio);
@@ -204,7 +212,7 @@ void ferry_protect_turn(struct mm_struct *mm, struct ferry_ram *ram,
 	turn->huge = 0;
 	folio = scan_and_lock(mm, ram, chunk, &turn->scan);
 	turn->written = ferry_ram_mark_set(ram, chunk, &turn->scan.writable);
-	turn->taken = ferry_ram_take(ram, chunk, &turn->take);
+	turn->taken = ferry_ram_take(ram, chunk, &turn->take, &turn->opened);
 	if (!folio)
 		return;
 

@@ -67,18 +67,24 @@ struct ferry_scan {
  * @take:	pages that were taken and must now be sent
  * @taken:	how many
  * @written:	pages that the scan made pending
+ * @opened:	pages of @take that had been opened as part of a group
+ * @changed:	pages of @take whose content is not the one sent last (pass.c)
  * @runs:	runs of contiguous pages that were protected
  * @huge:	huge pages that were protected
  */
 struct ferry_turn {
 	struct ferry_scan scan;
 	struct ferry_chunk_set take;
+	struct ferry_chunk_set opened;
+	struct ferry_chunk_set changed;
 	unsigned long taken;
 	unsigned long written;
 	unsigned long runs;
 	unsigned long huge;
 };
 
+void ferry_protect_look(struct mm_struct *mm, const struct ferry_ram *ram,
+			unsigned long chunk, struct ferry_scan *scan);
 unsigned long ferry_protect_scan(struct mm_struct *mm, struct ferry_ram *ram,
 				 unsigned long chunk, struct ferry_scan *scan);
 void ferry_protect_turn(struct mm_struct *mm, struct ferry_ram *ram,

@@ -49,11 +49,19 @@ static int ram_check_file(struct file *file)
 static int ram_alloc(struct ferry_ram *ram)
 {
 	size_t hashes = ferry_fault(FERRY_FAULT_MEMORY_HIDDEN) ? 2 : 1;
+	unsigned long i;
 
 	ram->pending = kvcalloc(pending_words(ram->pages), sizeof(long),
 				GFP_KERNEL_ACCOUNT);
 	if (!ram->pending)
 		return -ENOMEM;
+
+	ram->chunk = kvcalloc(ferry_ram_chunks(ram), sizeof(*ram->chunk),
+			      GFP_KERNEL_ACCOUNT);
+	if (!ram->chunk)
+		return -ENOMEM;
+	for (i = 0; i < ferry_ram_chunks(ram); i++)
+		spin_lock_init(&ram->chunk[i].lock);
 
 	/* All at once: better no migration than one that fails half-way. */
 	ram->sent = __vmalloc(array3_size(ram->pages, sizeof(*ram->sent), hashes),
@@ -123,6 +131,7 @@ err_destroy:
 void ferry_ram_destroy(struct ferry_ram *ram)
 {
 	vfree(ram->sent);
+	kvfree(ram->chunk);
 	kvfree(ram->pending);
 	if (ram->file)
 		fput(ram->file);
@@ -138,6 +147,7 @@ void ferry_ram_destroy(struct ferry_ram *ram)
 size_t ferry_ram_memory(const struct ferry_ram *ram)
 {
 	return sizeof(*ram) + pending_words(ram->pages) * sizeof(long) +
+	       ferry_ram_chunks(ram) * sizeof(*ram->chunk) +
 	       ram->pages * sizeof(*ram->sent);
 }
 
@@ -200,19 +210,26 @@ unsigned long ferry_ram_mark_set(struct ferry_ram *ram, unsigned long chunk,
  * @ram: the block
  * @chunk: number of the chunk in the block
  * @take: out: the pages that the caller must now send
+ * @opened: out: those of them that were opened as part of a group
  *
- * Context: Any; the chunk's worker only.
+ * Context: Process context; the chunk's worker only.
  * Return: how many pages were taken.
  */
 unsigned long ferry_ram_take(struct ferry_ram *ram, unsigned long chunk,
-			     struct ferry_chunk_set *take)
+			     struct ferry_chunk_set *take,
+			     struct ferry_chunk_set *opened)
 {
+	struct ferry_ram_chunk *c = &ram->chunk[chunk];
 	unsigned long *pending = ram->pending +
 				 BIT_WORD(chunk << FERRY_CHUNK_SHIFT);
 	int i;
 
 	for (i = 0; i < BITS_TO_LONGS(FERRY_CHUNK_PAGES); i++)
 		take->page[i] = xchg(&pending[i], 0);
+
+	spin_lock(&c->lock);
+	ferry_group_take(&c->group, take, opened);
+	spin_unlock(&c->lock);
 	return bitmap_weight(take->page, FERRY_CHUNK_PAGES);
 }
 
@@ -312,16 +329,23 @@ int ferry_ram_read(const struct ferry_ram *ram, unsigned long page, void *to,
  * @hash: its hash
  *
  * Context: Any; the chunk's worker only.
+ * Return: true if that is not what it was sent as before.
  */
-void ferry_ram_sent(struct ferry_ram *ram, unsigned long page,
+bool ferry_ram_sent(struct ferry_ram *ram, unsigned long page,
 		    const struct ferry_hash *hash)
 {
 	struct ferry_hash *sent = &ram->sent[page];
+	bool changed = false;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(hash->lane); i++)
-		atomic64_xor(sent->lane[i] ^ hash->lane[i], &ram->digest[i]);
+	for (i = 0; i < ARRAY_SIZE(hash->lane); i++) {
+		u64 delta = sent->lane[i] ^ hash->lane[i];
+
+		atomic64_xor(delta, &ram->digest[i]);
+		changed |= delta;
+	}
 	*sent = *hash;
+	return changed;
 }
 
 /**

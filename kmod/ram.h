@@ -30,9 +30,10 @@
 #include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/kvmferry.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include "chunk.h"
+#include "group.h"
 
 #define FERRY_CHUNK_SIZE	(FERRY_CHUNK_PAGES << PAGE_SHIFT)
 
@@ -48,6 +49,16 @@ static inline void ferry_hash_xor(struct ferry_hash *hash,
 }
 
 /**
+ * struct ferry_ram_chunk - what is remembered of a chunk
+ * @lock:	protects @group
+ * @group:	what its groups have taught
+ */
+struct ferry_ram_chunk {
+	spinlock_t lock;	/* see above */
+	struct ferry_group_chunk group;
+};
+
+/**
  * struct ferry_ram - a RAM block
  * @file:	its file; holds a reference
  * @mapping:	the file's page cache
@@ -57,6 +68,7 @@ static inline void ferry_hash_xor(struct ferry_hash *hash,
  * @index:	page index in @file where it begins, a multiple of a chunk
  * @first_chunk: number of its first chunk, counted over all blocks of the VM
  * @pending:	a bit per page, atomic, rounded up to whole chunks
+ * @chunk:	its chunks
  * @sent:	hash of each page as last sent; entry owned by the chunk's worker
  * @digest:	XOR of @sent, lane by lane
  */
@@ -69,6 +81,7 @@ struct ferry_ram {
 	pgoff_t index;
 	unsigned long first_chunk;
 	unsigned long *pending;
+	struct ferry_ram_chunk *chunk;
 	struct ferry_hash *sent;
 	atomic64_t digest[FERRY_HASH_SIZE / sizeof(u64)];
 };
@@ -100,6 +113,14 @@ static inline unsigned long ferry_ram_chunk_pages(const struct ferry_ram *ram,
 		   ram->pages - (chunk << FERRY_CHUNK_SHIFT));
 }
 
+/* Where the VM has page @page of chunk number @chunk, bytes. */
+static inline unsigned long ferry_ram_address(const struct ferry_ram *ram,
+					      unsigned long chunk,
+					      unsigned long page)
+{
+	return ram->address + chunk * FERRY_CHUNK_SIZE + (page << PAGE_SHIFT);
+}
+
 struct ferry_ram *ferry_ram_create(const struct ferry_add_ram *arg);
 void ferry_ram_destroy(struct ferry_ram *ram);
 size_t ferry_ram_memory(const struct ferry_ram *ram);
@@ -109,12 +130,13 @@ void ferry_ram_mark(struct ferry_ram *ram, unsigned long first,
 unsigned long ferry_ram_mark_set(struct ferry_ram *ram, unsigned long chunk,
 				 const struct ferry_chunk_set *set);
 unsigned long ferry_ram_take(struct ferry_ram *ram, unsigned long chunk,
-			     struct ferry_chunk_set *take);
+			     struct ferry_chunk_set *take,
+			     struct ferry_chunk_set *opened);
 unsigned long ferry_ram_pending(const struct ferry_ram *ram);
 
 int ferry_ram_read(const struct ferry_ram *ram, unsigned long page, void *to,
 		   struct ferry_refs *refs);
-void ferry_ram_sent(struct ferry_ram *ram, unsigned long page,
+bool ferry_ram_sent(struct ferry_ram *ram, unsigned long page,
 		    const struct ferry_hash *hash);
 void ferry_ram_digest(const struct ferry_ram *ram, struct ferry_hash *digest);
 

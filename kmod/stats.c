@@ -32,6 +32,7 @@ static void add_channel_counters(struct ferry_status *arg,
 	arg->protected_runs += READ_ONCE(count->protected_runs);
 	arg->protected_huge += READ_ONCE(count->protected_huge);
 	arg->waits += READ_ONCE(count->waits);
+	arg->unchanged += READ_ONCE(count->unchanged);
 }
 
 static u32 state(struct ferry_vm *vm)
@@ -107,6 +108,45 @@ void ferry_vm_status(struct ferry_vm *vm, struct ferry_status *arg)
 	for (i = 0; i < vm->nr_channels; i++)
 		add_channel_counters(arg, vm->channel[i]);
 	mutex_unlock(&vm->lock);
+}
+
+/**
+ * ferry_vm_group_stats() - FERRY_GROUP_STATS
+ * @vm: the VM
+ * @arg: out
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENXIO.
+ */
+int ferry_vm_group_stats(struct ferry_vm *vm, struct ferry_group_stats *arg)
+{
+	struct ferry_fault_counters *count = &vm->faults;
+	unsigned int i;
+
+	mutex_lock(&vm->lock);
+	if (!vm->mm) {
+		mutex_unlock(&vm->lock);
+		return -ENXIO;
+	}
+
+	memset(arg, 0, sizeof(*arg));
+	arg->backend = ferry_unprotect_backend();
+	arg->budget = max(READ_ONCE(vm->group.budget), 0LL);
+	arg->write_faults = atomic64_read(&count->write_faults);
+	arg->read_faults = atomic64_read(&count->read_faults);
+	arg->opened = atomic64_read(&count->opened);
+	arg->read_mapped = atomic64_read(&count->read_mapped);
+	arg->skipped = atomic64_read(&count->skipped);
+	for (i = 0; i <= FERRY_GROUP_MAX_ORDER; i++)
+		arg->groups[i] = atomic64_read(&count->groups[i]);
+	for (i = 0; i < vm->nr_channels; i++) {
+		const struct ferry_counters *c = &vm->channel[i]->count;
+
+		arg->opened_changed += READ_ONCE(c->opened_changed);
+		arg->opened_unchanged += READ_ONCE(c->opened_unchanged);
+	}
+	mutex_unlock(&vm->lock);
+	return 0;
 }
 
 static struct ferry_ram *find_ram(const struct ferry_vm *vm, u32 id)

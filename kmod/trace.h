@@ -60,6 +60,30 @@ TRACE_EVENT(ferry_turn,
 		  __entry->huge ? ", huge" : "")
 );
 
+TRACE_EVENT(ferry_group,
+	TP_PROTO(const struct ferry_ram *ram, unsigned long chunk,
+		 unsigned int page, bool write, unsigned int opened),
+	TP_ARGS(ram, chunk, page, write, opened),
+
+	TP_STRUCT__entry(
+		__field(u32, block)
+		__field(unsigned long, page)
+		__field(bool, write)
+		__field(unsigned int, opened)
+	),
+
+	TP_fast_assign(
+		__entry->block = ram->id;
+		__entry->page = (chunk << FERRY_CHUNK_SHIFT) + page;
+		__entry->write = write;
+		__entry->opened = opened;
+	),
+
+	TP_printk("block %u page %lu %s: %u more", __entry->block,
+		  __entry->page, __entry->write ? "write" : "read",
+		  __entry->opened)
+);
+
 TRACE_EVENT(ferry_foreign,
 	TP_PROTO(unsigned long start, unsigned long end, unsigned int event,
 		 unsigned long pages),

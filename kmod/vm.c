@@ -18,9 +18,16 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* All VMs that are attached: no process is followed twice. */
+/*
+ * All VMs that are attached: no process is followed twice. Changed under
+ * attached_lock; read under it, or under attached_srcu by those who handle the
+ * guest's faults.
+ */
 static LIST_HEAD(attached);
 static DEFINE_MUTEX(attached_lock);	/* protects @attached */
+DEFINE_STATIC_SRCU(attached_srcu);
+
+#define DEFAULT_READ_ORDER	5
 
 /* How many channels there are, for those without vm->lock. */
 static unsigned int channels_made(struct ferry_vm *vm)
@@ -133,6 +140,8 @@ struct ferry_vm *ferry_vm_create(void)
 
 	if (!vm)
 		return NULL;
+	vm->group.policy = FERRY_GROUP_DYNAMIC;
+	vm->read_order = DEFAULT_READ_ORDER;
 	mutex_init(&vm->lock);
 	INIT_LIST_HEAD(&vm->node);
 	init_waitqueue_head(&vm->begin);
@@ -152,19 +161,90 @@ static int attached_add(struct ferry_vm *vm, struct mm_struct *mm)
 	if (!err) {
 		mmgrab(mm);
 		vm->mm = mm;
-		list_add(&vm->node, &attached);
+		list_add_rcu(&vm->node, &attached);
 	}
 	mutex_unlock(&attached_lock);
 	return err;
 }
 
+/* From here on nobody finds the VM, and nobody who had found it is left. */
 static void attached_del(struct ferry_vm *vm)
 {
 	mutex_lock(&attached_lock);
-	list_del_init(&vm->node);
+	list_del_rcu(&vm->node);
+	mutex_unlock(&attached_lock);
+	synchronize_srcu(&attached_srcu);
+}
+
+static void put_mm(struct ferry_vm *vm)
+{
 	mmdrop(vm->mm);
 	vm->mm = NULL;
-	mutex_unlock(&attached_lock);
+}
+
+/**
+ * ferry_vm_read_lock() - Keep every VM that ferry_vm_find() may find
+ *
+ * Context: Any but NMI.
+ * Return: what to give to ferry_vm_read_unlock().
+ */
+int ferry_vm_read_lock(void)
+{
+	return srcu_read_lock(&attached_srcu);
+}
+
+/**
+ * ferry_vm_read_unlock() - Undo ferry_vm_read_lock()
+ * @idx: what that returned
+ *
+ * Context: Any but NMI.
+ */
+void ferry_vm_read_unlock(int idx)
+{
+	srcu_read_unlock(&attached_srcu, idx);
+}
+
+/**
+ * ferry_vm_find() - Find the VM that an address space belongs to
+ * @mm: the address space
+ *
+ * Context: Any, under ferry_vm_read_lock().
+ * Return: the VM or NULL.
+ */
+struct ferry_vm *ferry_vm_find(const struct mm_struct *mm)
+{
+	struct ferry_vm *vm;
+
+	list_for_each_entry_srcu(vm, &attached, node,
+				 srcu_read_lock_held(&attached_srcu))
+		if (vm->mm == mm)
+			return vm;
+	return NULL;
+}
+
+/**
+ * ferry_vm_find_page() - Find the page that a VM has at an address
+ * @vm: the VM
+ * @address: in the VM's address space, bytes
+ * @page: out: number of the page in its block
+ *
+ * Context: Any.
+ * Return: the block, NULL if nothing there is followed.
+ */
+struct ferry_ram *ferry_vm_find_page(struct ferry_vm *vm, unsigned long address,
+				     unsigned long *page)
+{
+	/* pairs with the release in add_ram(): a block before its count */
+	unsigned int i, nr = smp_load_acquire(&vm->nr_ram);
+
+	for (i = 0; i < nr; i++) {
+		struct ferry_ram *ram = vm->ram[i];
+
+		*page = (address - ram->address) >> PAGE_SHIFT;
+		if (address >= ram->address && *page < ram->pages)
+			return ram;
+	}
+	return NULL;
 }
 
 static int attach(struct ferry_vm *vm, struct mm_struct *mm,
@@ -177,9 +257,10 @@ static int attach(struct ferry_vm *vm, struct mm_struct *mm,
 	if (IS_ERR(vm->hash))
 		return PTR_ERR(vm->hash);
 
+	ferry_unprotect_hook();
 	err = attached_add(vm, mm);
 	if (err)
-		goto err_hash;
+		goto err_hook;
 
 	vm->notifier.ops = &notifier_ops;
 	err = mmu_notifier_register(&vm->notifier, mm);
@@ -198,7 +279,9 @@ err_notifier:
 	WRITE_ONCE(vm->lost, 0);
 err_attached:
 	attached_del(vm);
-err_hash:
+	put_mm(vm);
+err_hook:
+	ferry_unprotect_unhook();
 	crypto_free_shash(vm->hash);
 	return err;
 }
@@ -402,6 +485,18 @@ int ferry_vm_check(struct ferry_vm *vm)
 	return ferry_vm_lost(vm) ? -ENODATA : 0;
 }
 
+/* The backlog that a pass has met decides what the next one may open. */
+static void begin_groups(struct ferry_vm *vm)
+{
+	u64 taken = 0;
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_channels; i++)
+		taken += READ_ONCE(vm->channel[i]->count.taken);
+	ferry_group_begin_pass(&vm->group, taken - vm->taken);
+	vm->taken = taken;
+}
+
 static int begin_pass(struct ferry_vm *vm, u32 flags)
 {
 	lockdep_assert_held(&vm->lock);
@@ -416,6 +511,7 @@ static int begin_pass(struct ferry_vm *vm, u32 flags)
 		return -ENODATA;
 
 	trace_ferry_pass(vm->pass + 1, flags);
+	begin_groups(vm);
 	vm->pass_flags = flags;
 	atomic_set(&vm->running, vm->nr_channels);
 	/* pairs with ferry_vm_pass() */
@@ -439,6 +535,38 @@ int ferry_vm_begin_pass(struct ferry_vm *vm, struct ferry_pass *arg)
 	mutex_lock(&vm->lock);
 	err = begin_pass(vm, arg->flags);
 	arg->pass = vm->pass;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+/**
+ * ferry_vm_set_group() - FERRY_GROUP
+ * @vm: the VM
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or what FERRY_GROUP documents.
+ */
+int ferry_vm_set_group(struct ferry_vm *vm, const struct ferry_group *arg)
+{
+	int err = 0;
+
+	if (arg->policy > FERRY_GROUP_DYNAMIC ||
+	    arg->order > FERRY_GROUP_MAX_ORDER ||
+	    (arg->order && arg->policy != FERRY_GROUP_STATIC) ||
+	    arg->read_order > FERRY_GROUP_MAX_ORDER)
+		return -EINVAL;
+
+	mutex_lock(&vm->lock);
+	if (vm->mm) {
+		WRITE_ONCE(vm->group.policy, arg->policy);
+		WRITE_ONCE(vm->group.order, arg->order);
+		WRITE_ONCE(vm->group.floor, arg->floor);
+		WRITE_ONCE(vm->read_order, arg->read_order);
+		WRITE_ONCE(vm->resend, arg->flags & FERRY_GROUP_RESEND);
+	} else {
+		err = -ENXIO;
+	}
 	mutex_unlock(&vm->lock);
 	return err;
 }
@@ -482,15 +610,18 @@ void ferry_vm_destroy(struct ferry_vm *vm)
 	 */
 	for (i = 0; i < nr; i++)
 		ferry_channel_halt(vm->channel[i]);
-	if (vm->mm)
+	if (vm->mm) {
+		attached_del(vm);
+		ferry_unprotect_unhook();
 		mmu_notifier_unregister(&vm->notifier, vm->mm);
+	}
 
 	for (i = 0; i < nr; i++)
 		ferry_channel_destroy(vm->channel[i]);
 	for (i = 0; i < vm->nr_ram; i++)
 		ferry_ram_destroy(vm->ram[i]);
 	if (vm->mm) {
-		attached_del(vm);
+		put_mm(vm);
 		crypto_free_shash(vm->hash);
 	}
 	mutex_destroy(&vm->lock);

@@ -3,9 +3,10 @@
  * struct ferry_vm: one migrating VM, which is one open file of /dev/kvmferry.
  *
  * Whatever happens, the file is closed in the end, and that takes everything
- * down in this order: workers first (they use all the rest), then the MMU
- * notifier (it uses the RAM blocks), then the RAM blocks. The VM's pages may stay
- * write-protected; each costs one more write fault and that is all.
+ * down in this order: workers first (they use all the rest), then the handling of
+ * the guest's faults and the MMU notifier (they use the RAM blocks), then the RAM
+ * blocks. The VM's pages may stay write-protected; each costs one more write
+ * fault and that is all.
  *
  * When tracking is lost, for whatever reason, that is remembered for good: no
  * further pass is begun and nobody can take what was sent for the VM's memory.
@@ -19,6 +20,9 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/wait.h>
+
+#include "group.h"
+#include "unprotect.h"
 
 struct crypto_shash;
 struct ferry_channel;
@@ -45,6 +49,11 @@ struct ferry_ram;
  * @end:	woken when a pass has ended or tracking was lost
  * @lost:	0 or the negative errno that ended tracking
  * @foreign:	pages made pending by changes of the VM's mappings
+ * @group:	how write faults are grouped
+ * @read_order:	binary logarithm of the pages that a read fault maps
+ * @resend:	send pages even if the target has their content
+ * @taken:	pages taken before the pass under way began
+ * @faults:	what the guest's faults led to
  */
 struct ferry_vm {
 	struct mutex lock;	/* the commands, one at a time */
@@ -64,6 +73,11 @@ struct ferry_vm {
 	wait_queue_head_t end;
 	int lost;
 	atomic64_t foreign;
+	struct ferry_group_vm group;
+	u32 read_order;
+	bool resend;
+	u64 taken;
+	struct ferry_fault_counters faults;
 };
 
 struct ferry_vm *ferry_vm_create(void);
@@ -78,6 +92,14 @@ void ferry_vm_status(struct ferry_vm *vm, struct ferry_status *arg);
 int ferry_vm_get_pending(struct ferry_vm *vm, const struct ferry_pending *arg);
 int ferry_vm_get_digest(struct ferry_vm *vm, struct ferry_digest *arg);
 bool ferry_vm_pass_ended(struct ferry_vm *vm);
+int ferry_vm_set_group(struct ferry_vm *vm, const struct ferry_group *arg);
+int ferry_vm_group_stats(struct ferry_vm *vm, struct ferry_group_stats *arg);
+
+int ferry_vm_read_lock(void);
+void ferry_vm_read_unlock(int idx);
+struct ferry_vm *ferry_vm_find(const struct mm_struct *mm);
+struct ferry_ram *ferry_vm_find_page(struct ferry_vm *vm, unsigned long address,
+				     unsigned long *page);
 
 int ferry_vm_check(struct ferry_vm *vm);
 void ferry_vm_lose(struct ferry_vm *vm, int err);

@@ -9,6 +9,10 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
+#include <linux/tracepoint-defs.h>
+
+/* Exported by kvm.ko; its header is KVM's own. Taken with symbol_get() only. */
+extern struct tracepoint __tracepoint_kvm_page_fault;
 
 #ifndef FERRY_HAVE_shmem_read_folio_gfp
 static inline struct folio *shmem_read_folio_gfp(struct address_space *mapping,

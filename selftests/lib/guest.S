@@ -156,4 +156,23 @@ random:
 	jmp	idle
 guest_code_end:
 
+	/*
+	 * For system management mode, at GUEST_SMM: a store to each of some pages. In
+	 * 16-bit code, the segments are flat all the same.
+	 */
+	.globl	guest_smm, guest_smm_end
+	.code16
+guest_smm:
+	movl	$GUEST_SMM_BOX, %ebx
+	movl	BOX_BASE(%ebx), %edi
+	movl	BOX_COUNT(%ebx), %ecx
+	movl	BOX_VALUE(%ebx), %edx
+1:	movl	%edx, (%edi)
+	addl	$4096, %edi
+	decl	%ecx
+	jnz	1b
+	incl	BOX_DONE(%ebx)
+	rsm
+guest_smm_end:
+
 	.section .note.GNU-stack, "", @progbits

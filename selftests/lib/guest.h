@@ -14,6 +14,10 @@
 #define GUEST_BOX_SIZE		0x100
 #define GUEST_LIST		0x10000	/* dwords, up to the end of the low memory */
 
+/* In system management mode a CPU runs the code here (16 bits), and saves itself behind it. */
+#define GUEST_SMM		0x38000
+#define GUEST_SMM_BOX		0x39000
+
 #define GUEST_PORT		0x42	/* a byte written here: ready for a job */
 
 #define GUEST_NOP		0
@@ -75,6 +79,7 @@ static_assert(offsetof(struct guest_box, done) == BOX_DONE, "mailbox layout");
 static_assert(offsetof(struct guest_box, delay) == BOX_DELAY, "mailbox layout");
 
 extern const char guest_code[], guest_code_end[];
+extern const char guest_smm[], guest_smm_end[];
 #endif /* __ASSEMBLER__ */
 
 #endif /* SELFTESTS_GUEST_H */

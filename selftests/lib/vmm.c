@@ -24,10 +24,11 @@ bool vmm_available(void)
 	return true;
 }
 
-static void add_slot(struct vmm *vmm, uint64_t gpa, void *map, uint64_t size)
+void vmm_add_slot(struct vmm *vmm, uint64_t gpa, void *map, uint64_t size, uint32_t flags)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = vmm->slots++,
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)map,
@@ -55,20 +56,24 @@ void vmm_open(struct vmm *vmm)
 	vmm->low = must(mmap(NULL, GUEST_LOW_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	memcpy(vmm->low + GUEST_CODE, guest_code, guest_code_end - guest_code);
-	add_slot(vmm, 0, vmm->low, GUEST_LOW_SIZE);
+	vmm_add_slot(vmm, 0, vmm->low, GUEST_LOW_SIZE, 0);
+}
+
+struct ram *vmm_make_ram(struct vmm *vmm, const struct ram_spec *spec)
+{
+	if (vmm->rams == VMM_MAX_RAM)
+		die("too many RAM blocks");
+	ram_create(&vmm->ram[vmm->rams], spec);
+	return &vmm->ram[vmm->rams++];
 }
 
 struct ram *vmm_add_ram_split(struct vmm *vmm, const struct ram_spec *spec, uint64_t split)
 {
-	struct ram *ram = &vmm->ram[vmm->rams];
+	struct ram *ram = vmm_make_ram(vmm, spec);
 
-	if (vmm->rams == VMM_MAX_RAM)
-		die("too many RAM blocks");
-	ram_create(ram, spec);
-	add_slot(vmm, spec->gpa, ram->map, split);
+	vmm_add_slot(vmm, spec->gpa, ram->map, split, 0);
 	if (split < spec->size)
-		add_slot(vmm, spec->gpa + split, ram->map + split, spec->size - split);
-	vmm->rams++;
+		vmm_add_slot(vmm, spec->gpa + split, ram->map + split, spec->size - split, 0);
 	return ram;
 }
 
@@ -155,6 +160,8 @@ static void run_once(struct vmm_vcpu *vcpu)
 	vcpu->inside = false;
 	if (err == EINTR || err == EAGAIN) {
 		/* a pause, or a signal of the test's */
+	} else if (!err && run->exit_reason == KVM_EXIT_MMIO && vcpu->mmio_allowed) {
+		vcpu->mmio++;
 	} else if (!err && run->exit_reason == KVM_EXIT_IO && run->io.port == GUEST_PORT) {
 		vcpu->busy = false;
 	} else {

@@ -34,6 +34,8 @@ struct vmm_vcpu {
 	bool inside;		/* the thread is in KVM_RUN */
 	bool quit;
 	bool unfit;		/* KVM could not run it */
+	bool mmio_allowed;	/* what the guest does to no RAM is counted, not its death */
+	unsigned long mmio;
 	uint64_t exits_offset;
 	uint64_t irq_exits_offset;
 };
@@ -67,6 +69,9 @@ void vmm_open(struct vmm *vmm);
 /* A new RAM block, in one memory slot, or split in two at guest address @split. */
 struct ram *vmm_add_ram(struct vmm *vmm, const struct ram_spec *spec);
 struct ram *vmm_add_ram_split(struct vmm *vmm, const struct ram_spec *spec, uint64_t split);
+/* The same in two steps, for RAM that the guest sees in several places, or not at all. */
+struct ram *vmm_make_ram(struct vmm *vmm, const struct ram_spec *spec);
+void vmm_add_slot(struct vmm *vmm, uint64_t gpa, void *map, uint64_t size, uint32_t flags);
 /* Starts the vCPUs; each is ready for a job when this returns. */
 void vmm_boot(struct vmm *vmm, unsigned int vcpus);
 void vmm_close(struct vmm *vmm);

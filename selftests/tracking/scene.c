@@ -35,6 +35,7 @@ void scene_attach(struct scene *s, unsigned int channels, uint64_t ring)
 	unsigned int i;
 
 	ferry_open(&s->ferry, shadow_sink, &s->shadow);
+	s->ferry.group = s->group;
 	shadow_init(&s->shadow, NULL);
 	for (i = 0; i < s->vmm.rams; i++)
 		shadow_add(&s->shadow, i, ram_pages(&s->vmm.ram[i]));

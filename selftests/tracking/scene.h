@@ -13,6 +13,7 @@
 struct scene {
 	struct vmm vmm;
 	struct ferry ferry;
+	struct ferry_group group;	/* for scene_attach(); off at first */
 	struct shadow shadow;
 	uint64_t *expected[VMM_MAX_RAM];
 };

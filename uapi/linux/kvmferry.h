@@ -259,7 +259,7 @@ struct ferry_add_channel {
  * do it (FERRY_GROUP_STATS says so) every setting is accepted and each fault
  * opens one page.
  *
- * Errors: -ENXIO not attached; -EINVAL.
+ * Errors: -ENXIO not attached.
  */
 struct ferry_group {
 	__u32 policy;

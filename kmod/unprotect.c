@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Opens groups of pages when the guest faults. The rules are in unprotect.h. */
+
+#include <linux/kvm_host.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+#include <linux/task_work.h>
+#include <linux/tracepoint.h>
+#include <linux/wait.h>
+
+#include "compat/compat.h"
+#include "fault.h"
+#include "protect.h"
+#include "ram.h"
+#include "trace.h"
+#include "unprotect.h"
+#include "vm.h"
+
+/* In SVM's error code and in VMX's exit qualification alike. */
+#define FAULT_WRITE	BIT_ULL(1)
+
+/*
+ * What we need of KVM, held while any VM is attached. KVM is not linked to: the
+ * module also serves hosts on which KVM is not loaded or does not export this.
+ */
+static struct {
+	struct mutex lock;	/* protects @users and what follows */
+	unsigned int users;
+	struct tracepoint *point;
+	typeof(&kvm_get_running_vcpu) running;
+	typeof(&kvm_mmu_page_fault) page_fault;
+} kvm = {
+	.lock = __MUTEX_INITIALIZER(kvm.lock),
+};
+
+/* Work that is queued or running, in any thread. */
+static atomic_t works = ATOMIC_INIT(0);
+static DECLARE_WAIT_QUEUE_HEAD(works_done);
+
+/**
+ * struct fault_work - a fault, on its way from the probe to the thread's work
+ * @head:	in the thread's list of work
+ * @vcpu:	who faulted; not to be followed before it is known to be loaded
+ * @gfn:	guest frame that faulted
+ * @address:	where the VMM maps it
+ * @write:	the guest wanted to write
+ */
+struct fault_work {
+	struct callback_head head;
+	struct kvm_vcpu *vcpu;
+	gfn_t gfn;
+	unsigned long address;
+	bool write;
+};
+
+/**
+ * struct fault_site - a fault, when it is being handled
+ * @vm:		the VM
+ * @vcpu:	the vCPU, loaded in this thread
+ * @gfn:	guest frame of the first page of the chunk
+ * @ram:	the block
+ * @chunk:	number of the chunk in the block
+ * @page:	page of the chunk that faulted
+ * @scan:	the chunk as the page tables show it
+ */
+struct fault_site {
+	struct ferry_vm *vm;
+	struct kvm_vcpu *vcpu;
+	gfn_t gfn;
+	struct ferry_ram *ram;
+	unsigned long chunk;
+	unsigned int page;
+	struct ferry_scan scan;
+};
+
+/* Rule 4. */
+static bool addresses_are_plain(const struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.mmu->root_role.direct &&
+	       VALID_PAGE(vcpu->arch.mmu->root.hpa) &&
+	       !(vcpu->arch.hflags & (HF_SMM_MASK | HF_GUEST_MASK)) &&
+	       !READ_ONCE(vcpu->kvm->arch.indirect_shadow_pages);
+}
+
+/* Rule 2: the slot of a frame, NULL if it is no ordinary RAM. Under kvm->srcu. */
+static const struct kvm_memory_slot *find_slot(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	const struct kvm_memory_slot *slot;
+
+	slot = __gfn_to_memslot(kvm_vcpu_memslots(vcpu), gfn);
+	/* The one flag that changes nothing here; KVM's own flags do, too. */
+	if (!slot || slot->flags & ~KVM_MEM_LOG_DIRTY_PAGES)
+		return NULL;
+	return slot;
+}
+
+static unsigned long frame_address(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	const struct kvm_memory_slot *slot = find_slot(vcpu, gfn);
+
+	return slot ? __gfn_to_hva_memslot(slot, gfn) : 0;
+}
+
+/* Rules 1 and 2. False: no use to go on. */
+static bool map_page(const struct fault_site *site, unsigned int page)
+{
+	unsigned long address = ferry_ram_address(site->ram, site->chunk, page);
+	struct kvm_vcpu *vcpu = site->vcpu;
+	gfn_t gfn = site->gfn + page;
+	int ret = 1, idx;
+
+	if (!VALID_PAGE(vcpu->arch.mmu->root.hpa) || signal_pending(current))
+		return false;
+
+	idx = srcu_read_lock(&vcpu->kvm->srcu);
+	if (frame_address(vcpu, gfn) == address ||
+	    ferry_fault(FERRY_FAULT_SLOT_BLIND))
+		ret = kvm.page_fault(vcpu, gfn_to_gpa(gfn), PFERR_USER_MASK,
+				     NULL, 0);
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	return ret > 0;
+}
+
+/* Returns how many pages were mapped. */
+static unsigned long map_set(const struct fault_site *site,
+			     const struct ferry_chunk_set *set)
+{
+	unsigned long page, mapped = 0;
+
+	for_each_set_bit(page, set->page, FERRY_CHUNK_PAGES) {
+		if (!map_page(site, page))
+			break;
+		mapped++;
+		cond_resched();
+	}
+	return mapped;
+}
+
+/* Makes the VMM's page table entries writable, as a write of its own would. */
+static void unprotect_set(const struct fault_site *site,
+			  const struct ferry_chunk_set *set)
+{
+	unsigned long start, end;
+
+	for_each_set_bitrange(start, end, set->page, FERRY_CHUNK_PAGES)
+		fault_in_safe_writeable((void __user *)
+			ferry_ram_address(site->ram, site->chunk, start),
+			(end - start) << PAGE_SHIFT);
+}
+
+static void open_group(const struct fault_site *site)
+{
+	struct ferry_ram_chunk *chunk = &site->ram->chunk[site->chunk];
+	struct ferry_fault_counters *count = &site->vm->faults;
+	struct ferry_group_view view = {
+		.present = site->scan.present,
+		.writable = site->scan.writable,
+	};
+	struct ferry_chunk_set set;
+	unsigned int opened;
+
+	spin_lock(&chunk->lock);
+	opened = ferry_group_open(&site->vm->group, &chunk->group, &view,
+				  site->page, &set);
+	spin_unlock(&chunk->lock);
+
+	atomic64_inc(&count->groups[ilog2(opened + 1)]);
+	atomic64_add(opened, &count->opened);
+	trace_ferry_group(site->ram, site->chunk, site->page, true, opened);
+	if (!opened)
+		return;
+	unprotect_set(site, &set);
+	map_set(site, &set);
+}
+
+static void map_group(const struct fault_site *site)
+{
+	unsigned int pages = 1 << READ_ONCE(site->vm->read_order);
+	unsigned int first = round_down(site->page, pages);
+	struct ferry_chunk_set set;
+	unsigned long mapped;
+
+	bitmap_zero(set.page, FERRY_CHUNK_PAGES);
+	bitmap_set(set.page, first, pages);
+	__clear_bit(site->page, set.page);
+	bitmap_and(set.page, set.page, site->scan.present.page,
+		   FERRY_CHUNK_PAGES);
+	mapped = map_set(site, &set);
+	atomic64_add(mapped, &site->vm->faults.read_mapped);
+	trace_ferry_group(site->ram, site->chunk, site->page, false, mapped);
+}
+
+/*
+ * Leaves of the chunk what the guest sees through the slot that the fault was in. The
+ * neighbours may be no RAM at all (a PC has holes), or be somewhere else.
+ */
+static bool limit_to_slot(struct fault_site *site, unsigned long address)
+{
+	struct kvm *kvm = site->vcpu->kvm;
+	gfn_t gfn = site->gfn + site->page;
+	const struct kvm_memory_slot *slot;
+	struct ferry_chunk_set visible;
+	unsigned int first = 0, end = 0;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	slot = find_slot(site->vcpu, gfn);
+	if (slot && __gfn_to_hva_memslot(slot, gfn) == address) {
+		first = site->page - min_t(u64, site->page,
+					   gfn - slot->base_gfn);
+		end = min_t(u64, FERRY_CHUNK_PAGES, site->page +
+			    slot->base_gfn + slot->npages - gfn);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+
+	bitmap_zero(visible.page, FERRY_CHUNK_PAGES);
+	bitmap_set(visible.page, first, end - first);
+	bitmap_and(site->scan.present.page, site->scan.present.page,
+		   visible.page, FERRY_CHUNK_PAGES);
+	return end;
+}
+
+/* Rule 3, and what else must hold before anything is opened. */
+static bool find_site(struct ferry_vm *vm, const struct fault_work *work,
+		      struct fault_site *site)
+{
+	unsigned long page;
+
+	if (kvm.running() != work->vcpu || !addresses_are_plain(work->vcpu))
+		return false;
+	site->ram = ferry_vm_find_page(vm, work->address, &page);
+	if (!site->ram)
+		return false;
+
+	site->vm = vm;
+	site->vcpu = work->vcpu;
+	site->chunk = page >> FERRY_CHUNK_SHIFT;
+	site->page = page & (FERRY_CHUNK_PAGES - 1);
+	site->gfn = work->gfn - site->page;
+	ferry_protect_look(current->mm, site->ram, site->chunk, &site->scan);
+	return ferry_fault(FERRY_FAULT_SLOT_BLIND) ||
+	       limit_to_slot(site, work->address);
+}
+
+static void handle_fault(struct ferry_vm *vm, const struct fault_work *work)
+{
+	struct fault_site site;
+
+	atomic64_inc(work->write ? &vm->faults.write_faults :
+				   &vm->faults.read_faults);
+	if (!find_site(vm, work, &site)) {
+		atomic64_inc(&vm->faults.skipped);
+		return;
+	}
+	/* A chunk that one entry maps needs no group: KVM maps it as one, too. */
+	if (site.scan.huge)
+		return;
+	if (work->write)
+		open_group(&site);
+	else
+		map_group(&site);
+}
+
+/* In the vCPU's thread, before it enters the guest again or leaves the kernel. */
+static void run_work(struct callback_head *head)
+{
+	struct fault_work *work = container_of(head, struct fault_work, head);
+	struct ferry_vm *vm;
+	int idx;
+
+	idx = ferry_vm_read_lock();
+	vm = ferry_vm_find(current->mm);
+	if (vm)
+		handle_fault(vm, work);
+	ferry_vm_read_unlock(idx);
+
+	kfree(work);
+	if (atomic_dec_and_test(&works))
+		wake_up_all(&works_done);
+}
+
+static bool queue_work_here(const struct fault_work *fault)
+{
+	struct fault_work *work = NULL;
+
+	if (!ferry_fault(FERRY_FAULT_WORK_NOMEM))
+		work = kmemdup(fault, sizeof(*fault), GFP_NOWAIT | __GFP_NOWARN);
+	if (!work)
+		return false;
+
+	init_task_work(&work->head, run_work);
+	atomic_inc(&works);
+	if (task_work_add(current, &work->head, TWA_RESUME)) {
+		atomic_dec(&works);
+		kfree(work);
+		return false;
+	}
+	return true;
+}
+
+/* Before the first pass nothing is protected. */
+static bool wants_faults(const struct ferry_vm *vm)
+{
+	return ferry_vm_pass(vm) && !ferry_vm_lost(vm) &&
+	       READ_ONCE(vm->group.policy) != FERRY_GROUP_OFF;
+}
+
+static void take_fault(struct ferry_vm *vm, struct fault_work *fault)
+{
+	unsigned long page;
+
+	if (addresses_are_plain(fault->vcpu)) {
+		fault->address = frame_address(fault->vcpu, fault->gfn);
+		if (!ferry_vm_find_page(vm, fault->address, &page) ||
+		    queue_work_here(fault))
+			return;
+	}
+	atomic64_inc(&vm->faults.skipped);
+}
+
+/* Called by KVM, which holds kvm->srcu, before it resolves a guest's fault. */
+static void probe_fault(void *data, struct kvm_vcpu *vcpu, u64 address,
+			u64 error)
+{
+	struct fault_work fault = {
+		.vcpu = vcpu,
+		.gfn = gpa_to_gfn(address),
+		.write = error & FAULT_WRITE,
+	};
+	struct ferry_vm *vm;
+	int idx;
+
+	idx = ferry_vm_read_lock();
+	vm = ferry_vm_find(current->mm);
+	if (vm && wants_faults(vm))
+		take_fault(vm, &fault);
+	ferry_vm_read_unlock(idx);
+}
+
+static void release_kvm(void)
+{
+	if (kvm.page_fault)
+		symbol_put(kvm_mmu_page_fault);
+	if (kvm.running)
+		symbol_put(kvm_get_running_vcpu);
+	if (kvm.point)
+		symbol_put(__tracepoint_kvm_page_fault);
+	kvm.page_fault = NULL;
+	kvm.running = NULL;
+	kvm.point = NULL;
+}
+
+static void hook_kvm(void)
+{
+	kvm.point = symbol_get(__tracepoint_kvm_page_fault);
+	kvm.running = symbol_get(kvm_get_running_vcpu);
+	kvm.page_fault = symbol_get(kvm_mmu_page_fault);
+	if (!kvm.point || !kvm.running || !kvm.page_fault ||
+	    tracepoint_probe_register(kvm.point, probe_fault, NULL))
+		release_kvm();
+}
+
+/**
+ * ferry_unprotect_backend() - How pages are opened here
+ *
+ * Context: Process context. May sleep.
+ * Return: FERRY_BACKEND_*.
+ */
+u32 ferry_unprotect_backend(void)
+{
+	u32 backend;
+
+	mutex_lock(&kvm.lock);
+	backend = kvm.point ? FERRY_BACKEND_PAGE_FAULT : FERRY_BACKEND_NONE;
+	mutex_unlock(&kvm.lock);
+	return backend;
+}
+
+/**
+ * ferry_unprotect_hook() - Begin to see KVM's faults, if that can be done here
+ *
+ * Counts its callers. Without what it needs of KVM, nothing is grouped.
+ *
+ * Context: Process context. May sleep.
+ */
+void ferry_unprotect_hook(void)
+{
+	mutex_lock(&kvm.lock);
+	if (!kvm.users++)
+		hook_kvm();
+	mutex_unlock(&kvm.lock);
+}
+
+/**
+ * ferry_unprotect_unhook() - Undo ferry_unprotect_hook()
+ *
+ * Work that is still queued finds no VM any more and does nothing.
+ *
+ * Context: Process context. Sleeps until no probe is running.
+ */
+void ferry_unprotect_unhook(void)
+{
+	mutex_lock(&kvm.lock);
+	if (!--kvm.users && kvm.point) {
+		tracepoint_probe_unregister(kvm.point, probe_fault, NULL);
+		tracepoint_synchronize_unregister();
+		release_kvm();
+	}
+	mutex_unlock(&kvm.lock);
+}
+
+/**
+ * ferry_unprotect_flush() - Wait until no thread runs code of ours any more
+ *
+ * To be called when the module goes and no VM is attached.
+ *
+ * Context: Process context. Sleeps until every vCPU that faulted lately has
+ *	    been back in its KVM_RUN.
+ */
+void ferry_unprotect_flush(void)
+{
+	wait_event(works_done, !atomic_read(&works));
+	/* The last one may still be on its way out of run_work(). */
+	synchronize_rcu_tasks();
+}

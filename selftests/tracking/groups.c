@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Group write-unprotection: how many exits it saves, and the rules of unprotect.h.
+ * To break one of them silently loses a write of the guest.
+ */
+#include "ktap.h"
+#include "scene.h"
+
+#include <linux/falloc.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "die.h"
+
+#define GPA	0x1000000ul
+#define PAGES	4096ul
+#define RING	(4ul << 20)
+
+/* Exits that have other reasons: the two ends of a job, a timer now and then. */
+#define STRAY	40
+
+static struct scene scene;
+static struct ram *ram;
+
+static void use(uint32_t policy, uint32_t order, uint32_t read_order)
+{
+	scene.group = (struct ferry_group){
+		.policy = policy, .order = order, .read_order = read_order,
+	};
+	must(ferry_group(&scene.ferry, &scene.group));
+}
+
+static struct ferry_group_stats stats(void)
+{
+	struct ferry_group_stats stats;
+	int err = ferry_group_stats(&scene.ferry, &stats);
+
+	if (err)
+		die("statistics: %s", strerror(-err));
+	return stats;
+}
+
+/* The exits that a job over all pages, @stride pages apart, costs. */
+static uint64_t exits_of(uint32_t op, unsigned int stride)
+{
+	static uint32_t value = 1;
+	struct guest_job job = {
+		.op = op,
+		.base = GPA + 8,
+		.count = PAGES / stride,
+		.stride = stride * RAM_PAGE,
+		.value = value += 0x10000,
+	};
+	uint64_t before = vmm_exits(&scene.vmm);
+
+	vmm_do(&scene.vmm, 0, &job);
+	return vmm_exits(&scene.vmm) - before;
+}
+
+static bool is_about(uint64_t exits, uint64_t wanted)
+{
+	return exits >= wanted && exits <= wanted + STRAY;
+}
+
+static void test_writes(void)
+{
+	static const unsigned int orders[] = { 0, 1, 3, 5, 7, 9 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+		uint64_t exits;
+
+		use(FERRY_GROUP_STATIC, orders[i], 0);
+		scene_settle(&scene);
+		exits = exits_of(GUEST_STORE, 1);
+		ktap_ok(is_about(exits, PAGES >> orders[i]), "static %u: %lu exits for %lu pages",
+			1 << orders[i], exits, PAGES);
+	}
+	ktap_ok(!scene_settle(&scene) && !scene_differences(&scene), "and nothing is lost");
+}
+
+static void test_reads(void)
+{
+	uint64_t exits;
+
+	use(FERRY_GROUP_STATIC, 5, 5);
+	scene_settle(&scene);
+	exits = exits_of(GUEST_READ, 1);
+	ktap_ok(exits <= 129 + STRAY, "reads: %lu exits for %lu pages", exits, PAGES);
+	ktap_ok(!ferry_pending_pages(&scene.ferry), "and all pages stay clean");
+	exits = exits_of(GUEST_STORE, 1);
+	ktap_ok(exits <= 129 + STRAY, "writes after that: %lu exits", exits);
+	ktap_ok(ferry_pending_pages(&scene.ferry) == PAGES, "and all pages are written");
+}
+
+/* Opened in vain, a page is looked at, but not sent. */
+static void test_unchanged(void)
+{
+	struct ferry_status before, after;
+	struct ferry_group_stats s, t;
+
+	use(FERRY_GROUP_STATIC, 5, 0);
+	scene_settle(&scene);
+	must(ferry_status(&scene.ferry, 0, &before));
+	s = stats();
+	exits_of(GUEST_STORE, 64);
+	scene_settle(&scene);
+	must(ferry_status(&scene.ferry, 0, &after));
+	t = stats();
+	ktap_ok(t.opened - s.opened == 31 * PAGES / 64 && t.groups[5] - s.groups[5] == PAGES / 64,
+		"1 page in 64 written: %lu groups, %lu pages opened",
+		(unsigned long)(t.groups[5] - s.groups[5]), (unsigned long)(t.opened - s.opened));
+	ktap_ok(after.unchanged - before.unchanged == 31 * PAGES / 64 &&
+		t.opened_unchanged - s.opened_unchanged == 31 * PAGES / 64 &&
+		t.opened_changed == s.opened_changed,
+		"these are unchanged, and not sent: %lu", (unsigned long)(after.unchanged - before.unchanged));
+	ktap_ok(after.zero + after.raw + after.encoded + after.unchanged == after.taken,
+		"every page that was taken is accounted for");
+	ktap_ok(!scene_differences(&scene), "shadow equals RAM");
+}
+
+static void test_resend(void)
+{
+	struct ferry_group resend = {
+		.policy = FERRY_GROUP_STATIC, .order = 5, .flags = FERRY_GROUP_RESEND,
+	};
+	struct ferry_status status;
+
+	must(ferry_group(&scene.ferry, &resend));
+	shadow_forget_sent(&scene.shadow);
+	exits_of(GUEST_STORE, 64);
+	scene_settle(&scene);
+	must(ferry_status(&scene.ferry, 0, &status));
+	ktap_ok(scene.shadow.block[ram->id].sent[1] == 1, "an unchanged page is sent if that is asked for");
+}
+
+/* Opening must not allocate memory that the guest gave back. */
+static void test_holes_stay(void)
+{
+	struct stat before, after;
+
+	use(FERRY_GROUP_STATIC, 9, 9);
+	must(fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		       ram->offset + 8 * RAM_PAGE, 256 * RAM_PAGE));
+	scene_settle(&scene);
+	must(fstat(ram->fd, &before));
+	exits_of(GUEST_STORE, 512);
+	exits_of(GUEST_READ, 512);
+	must(fstat(ram->fd, &after));
+	ktap_ok(before.st_blocks == after.st_blocks, "opening a group fills no hole: %ld blocks, then %ld",
+		(long)before.st_blocks, (long)after.st_blocks);
+	ktap_ok(!scene_settle(&scene) && !scene_differences(&scene), "shadow equals RAM");
+}
+
+static void test_work_nomem(void)
+{
+	struct ferry_group_stats s, t;
+	uint64_t exits;
+
+	use(FERRY_GROUP_STATIC, 9, 0);
+	scene_settle(&scene);
+	if (!ferry_fault("work-nomem")) {
+		ktap_skip("not a test build", "work-nomem");
+		return;
+	}
+	s = stats();
+	exits = exits_of(GUEST_STORE, 1);
+	t = stats();
+	ferry_fault("");
+	ktap_ok(is_about(exits, PAGES) && t.skipped - s.skipped == PAGES && !scene_settle(&scene) &&
+		!scene_differences(&scene), "work-nomem: %lu exits, and nothing is lost", exits);
+}
+
+/* --- a live VM */
+
+static volatile bool storming;
+
+static void *storm(void *unused)
+{
+	const struct timespec pause = { .tv_nsec = 300000 };
+	unsigned int i;
+
+	while (storming) {
+		nanosleep(&pause, NULL);
+		for (i = 0; i < scene.vmm.vcpus; i++)
+			pthread_kill(scene.vmm.vcpu[i].thread, SIGUSR1);
+	}
+	return unused;
+}
+
+/* Passes while both vCPUs write at random, punching holes being somebody else's test. */
+static void live(const char *name, bool signals, unsigned int passes)
+{
+	struct ferry_group_stats s = stats(), t;
+	pthread_t thread;
+	unsigned int i;
+
+	vmm_start_random(&scene.vmm, ram, 42, 4);
+	storming = signals;
+	if (signals && pthread_create(&thread, NULL, storm, NULL))
+		die("no thread");
+	for (i = 0; i < passes; i++)
+		ferry_must_pass(&scene.ferry, 0);
+	storming = false;
+	if (signals)
+		pthread_join(thread, NULL);
+	for (i = 0; i < scene.vmm.vcpus; i++)
+		vmm_end(&scene.vmm, i);
+	t = stats();
+	ktap_note("%s: %lu write faults, %lu opened, %lu read faults, %lu mapped, %lu skipped", name,
+		  (unsigned long)(t.write_faults - s.write_faults), (unsigned long)(t.opened - s.opened),
+		  (unsigned long)(t.read_faults - s.read_faults),
+		  (unsigned long)(t.read_mapped - s.read_mapped), (unsigned long)(t.skipped - s.skipped));
+	ktap_ok(!vmm_random_errors(&scene.vmm, ram), "%s: the guest's sums are right", name);
+	ktap_ok(t.opened > s.opened && !scene_settle(&scene) && !scene_differences(&scene),
+		"%s: shadow equals RAM", name);
+}
+
+static void test_live(void)
+{
+	static const struct { const char *name; uint32_t policy, order; } runs[] = {
+		{ "static 32", FERRY_GROUP_STATIC, 5 },
+		{ "static 512", FERRY_GROUP_STATIC, 9 },
+		{ "contiguous", FERRY_GROUP_CONTIGUOUS, 0 },
+		{ "dynamic", FERRY_GROUP_DYNAMIC, 0 },
+	};
+	unsigned int i;
+
+	/* the counters of GUEST_RANDOM begin with empty pages */
+	memset(ram->map, 0, ram->size);
+	for (i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
+		char name[64];
+
+		use(runs[i].policy, runs[i].order, 5);
+		scene_settle(&scene);
+		live(runs[i].name, false, 10);
+		snprintf(name, sizeof(name), "%s, signals", runs[i].name);
+		live(name, true, 10);
+	}
+}
+
+static void test_hooked(void)
+{
+	ktap_ok(stats().backend == FERRY_BACKEND_PAGE_FAULT, "this kernel lets pages be opened");
+}
+
+int main(void)
+{
+	struct ram_spec spec = { .size = PAGES * RAM_PAGE, .gpa = GPA };
+
+	ktap_plan(1 + 7 + 4 + 4 + 1 + 2 + 1 + 16 + 1);
+	scene_open(&scene);
+	ram = scene_add_ram(&scene, &spec);
+	vmm_boot(&scene.vmm, 2);
+	scene_populate(&scene);
+	scene_attach(&scene, 2, RING);
+	scene_settle(&scene);
+	test_hooked();
+	test_writes();
+	test_reads();
+	test_unchanged();
+	test_resend();
+	test_holes_stay();
+	test_work_nomem();
+	test_live();
+	scene_close(&scene);
+	ktap_ok(ferry_unload_module(), "the module unloads");
+	return ktap_finish();
+}
