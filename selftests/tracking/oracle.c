@@ -4,15 +4,17 @@
  * applied to a shadow; then the VM is stopped, the final pass is applied, too, and
  * every page of shadow and RAM is compared. None may differ.
  *
- * Then the same once more with a rule broken on purpose, which must be found.
+ * That is done with each policy of grouping, and after each the same once more with a
+ * rule broken on purpose, which must be found.
  *
- *	oracle vmm MIB SECONDS
- *		two vCPUs of the test VMM, writing and reading at random
+ *	oracle vmm MIB SECONDS VCPUS [disturbed]
+ *		vCPUs of the test VMM, writing and reading at random; disturbed by
+ *		signals every 300 us, by holes that are punched and by reclaim
  *	oracle process SECONDS PID STOP CONT FILE...
  *		any VMM: its RAM is in these files, and the shell commands STOP
  *		and CONT do what they say
  *
- * The last line of the output is for oracle.sh.
+ * A line of the output that begins with "policy" is for oracle.sh.
  */
 #include "ktap.h"
 #include "ferry.h"
@@ -20,6 +22,8 @@
 #include "vmproc.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +33,19 @@
 #define MIN_PASSES	10
 #define CHANNELS	2
 #define RING		(4ul << 20)
+
+static const struct policy {
+	const char *name;
+	struct ferry_group group;
+} policies[] = {
+	{ "off", { .policy = FERRY_GROUP_OFF } },
+	{ "static 32", { .policy = FERRY_GROUP_STATIC, .order = 5, .read_order = 5 } },
+	{ "static 512", { .policy = FERRY_GROUP_STATIC, .order = 9, .read_order = 9 } },
+	{ "contiguous", { .policy = FERRY_GROUP_CONTIGUOUS, .read_order = 5 } },
+	{ "dynamic", { .policy = FERRY_GROUP_DYNAMIC, .read_order = 5 } },
+};
+
+#define POLICIES (sizeof(policies) / sizeof(*policies))
 
 struct subject {
 	pid_t pid;
@@ -43,6 +60,7 @@ struct outcome {
 	uint64_t differ;
 	unsigned long passes;
 	uint64_t sent;
+	struct ferry_group_stats groups;
 };
 
 /* --- our own VM */
@@ -77,15 +95,47 @@ static long vm_errors(struct vmm *vmm, long argument)
 	return vmm_random_errors(vmm, &vmm->ram[0]);
 }
 
-static void start_own(struct subject *s, unsigned long mib)
+/* What a VMM and its host do to guest RAM and vCPUs, all at once, until the process ends. */
+static void *disturb(void *context)
+{
+	const struct timespec pause = { .tv_nsec = 300000 };
+	struct vmm *vmm = context;
+	struct ram *ram = &vmm->ram[0];
+	unsigned int round, i;
+
+	for (round = 0;; round++) {
+		uint8_t *at = ram->map + random() % (ram_pages(ram) - 64) * RAM_PAGE;
+
+		nanosleep(&pause, NULL);
+		for (i = 0; i < vmm->vcpus; i++)
+			pthread_kill(vmm->vcpu[i].thread, SIGUSR1);
+		if (round % 16 == 0)
+			madvise(at, RAM_PAGE, MADV_REMOVE);
+		if (round % 64 == 0)
+			madvise(at, 64 * RAM_PAGE, MADV_PAGEOUT);
+	}
+	return NULL;
+}
+
+static long vm_disturb(struct vmm *vmm, long argument)
+{
+	pthread_t thread;
+
+	(void)argument;
+	return pthread_create(&thread, NULL, disturb, vmm);
+}
+
+static void start_own(struct subject *s, unsigned long mib, unsigned int vcpus, bool disturbed)
 {
 	struct ram_spec spec = { .size = mib << 20, .gpa = 0x1000000 };
 
-	vmproc_start(&s->own, &spec, 1, 2);
+	vmproc_start(&s->own, &spec, 1, vcpus);
 	s->pid = s->own.pid;
 	s->rams = s->own.rams;
 	memcpy(s->ram, s->own.ram, sizeof(s->own.ram));
 	vmproc_call(&s->own, vm_compute, 1);
+	if (disturbed && vmproc_call(&s->own, vm_disturb, 0))
+		die("no thread");
 }
 
 /* --- somebody else's */
@@ -152,7 +202,7 @@ static unsigned long follow(struct ferry *f, unsigned int seconds)
 	return passes;
 }
 
-static struct outcome run(struct subject *s, unsigned int seconds)
+static struct outcome run(struct subject *s, unsigned int seconds, const struct policy *policy)
 {
 	struct outcome outcome = {};
 	struct ferry_status status;
@@ -164,6 +214,7 @@ static struct outcome run(struct subject *s, unsigned int seconds)
 	for (i = 0; i < s->rams; i++)
 		shadow_add(&shadow, i, ram_pages(&s->ram[i]));
 	ferry_open(&f, shadow_sink, &shadow);
+	f.group = policy->group;
 	ferry_setup(&f, s->pid, s->ram, s->rams, CHANNELS, RING);
 
 	outcome.passes = follow(&f, seconds);
@@ -177,6 +228,7 @@ static struct outcome run(struct subject *s, unsigned int seconds)
 		die("shadow: %s", shadow.fault);
 	must(ferry_status(&f, 0, &status));
 	outcome.sent = status.taken;
+	must(ferry_group_stats(&f, &outcome.groups));
 	cont(s);
 	ferry_close(&f);
 	shadow_free(&shadow);
@@ -185,44 +237,72 @@ static struct outcome run(struct subject *s, unsigned int seconds)
 
 static void report(const char *name, const struct outcome *o)
 {
-	ktap_note("%s: %lu passes, %lu pages sent, %lu of %lu pages differ", name,
-		  o->passes, o->sent, o->differ, o->pages);
+	ktap_note("%s: %lu passes, %lu pages taken, %lu opened, %lu read-mapped, %lu faults skipped; %lu of %lu pages differ",
+		  name, o->passes, o->sent, (unsigned long)o->groups.opened,
+		  (unsigned long)o->groups.read_mapped, (unsigned long)o->groups.skipped,
+		  o->differ, o->pages);
+}
+
+/* True: nothing differs with the rules, and something without them. */
+static bool try_policy(struct subject *s, unsigned int seconds, const struct policy *policy)
+{
+	struct outcome good, control;
+
+	good = run(s, seconds, policy);
+	report(policy->name, &good);
+	if (!ferry_fault("protect-all"))
+		die("the control needs a test build of the module");
+	control = run(s, seconds, policy);
+	ferry_fault("");
+	report("protect-all", &control);
+	printf("policy %s: pages %lu differ %lu control_differ %lu\n", policy->name,
+	       good.pages, good.differ, control.differ);
+	return !good.differ && control.differ;
+}
+
+static void swap_on(void)
+{
+	if (system("modprobe zram num_devices=1 && echo 256M >/sys/block/zram0/disksize && "
+		   "mkswap /dev/zram0 >/dev/null && swapon /dev/zram0"))
+		die("no swap");
+}
+
+static void swap_off(void)
+{
+	if (system("swapoff /dev/zram0 && echo 1 >/sys/block/zram0/reset && modprobe -r zram"))
+		die("swapoff");
 }
 
 int main(int argc, char **argv)
 {
-	struct outcome good, control = {};
-	unsigned int seconds;
 	static struct subject s;
-	bool own;
+	bool own, disturbed, good = true;
+	unsigned int seconds, i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc == 4 && !strcmp(argv[1], "vmm"))
-		own = true;
-	else if (argc >= 7 && !strcmp(argv[1], "process"))
-		own = false;
-	else
+	own = argc >= 5 && argc <= 6 && !strcmp(argv[1], "vmm");
+	if (!own && (argc < 7 || strcmp(argv[1], "process") != 0))
 		die("see the top of oracle.c for what to tell me");
+	disturbed = own && argc == 6;
 
 	ferry_load_module();
+	if (disturbed)
+		swap_on();
 	seconds = atoi(argv[own ? 3 : 2]);
 	if (own)
-		start_own(&s, atoi(argv[2]));
+		start_own(&s, atoi(argv[2]), atoi(argv[4]), disturbed);
 	else
 		find_other(&s, argv + 3);
 
-	good = run(&s, seconds);
-	report("rules kept", &good);
-	if (!ferry_fault("protect-all"))
-		die("the control needs a test build of the module");
-	control = run(&s, seconds);
-	ferry_fault("");
-	report("protect-all", &control);
+	for (i = 0; i < POLICIES; i++)
+		good &= try_policy(&s, seconds, &policies[i]);
 
-	if (own && vmproc_call(&s.own, vm_errors, 0))
+	/* what is punched and what the guest counts do not go together */
+	if (own && !disturbed && vmproc_call(&s.own, vm_errors, 0))
 		die("the guest computed wrong");
 	if (own)
 		vmproc_kill(&s.own);
-	printf("pages %lu differ %lu control_differ %lu\n", good.pages, good.differ, control.differ);
-	return good.differ || !control.differ;
+	if (disturbed)
+		swap_off();
+	return !good;
 }

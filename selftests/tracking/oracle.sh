@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The tracking oracle (see oracle.c) on this kernel: on the tests' own VMM, and on QEMU with a Linux guest.
+# The tracking oracle (see oracle.c) on this kernel: on the tests' own VMM with 2 and 4 vCPUs, in peace and
+# disturbed, and on QEMU with a Linux guest; with every policy of grouping.
 # Writes build/oracle/KERNEL.json and puts together build/oracle.json, an array with one object for each run:
-#	{"kernel": , "guest": "vmm" or "qemu", "policy": "none", "pages": , "differ": , "control_differ": }
+#	{"kernel": , "guest": , "policy": , "pages": , "differ": , "control_differ": }
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -12,31 +13,34 @@ export GUEST_RAM=192
 # shellcheck source=../lib/guest.sh
 . selftests/lib/guest.sh
 
-seconds=5
+seconds=5 policies=5
 oracle=$KVMFERRY_BUILD/tracking/oracle
 out=$KVMFERRY_BUILD/oracle
 mkdir -p "$out"
 rm -f "$out/$KVMFERRY_KERNEL".*
 
-# verdict GUEST OUTPUT: two results from the oracle's last line
+# verdict GUEST OUTPUT: two results for each policy, from the oracle's lines "policy NAME: pages N differ N control_differ N"
 verdict() {
-	local guest=$1 words
+	local guest=$1 found=0 line
 	sed 's/^/# /' "$2"
-	read -r -a words < <(tail -n 1 "$2")
-	if [ "${words[0]:-}" != pages ]; then
-		ktap_fail "$guest: no page differs" "the oracle said nothing"
-		ktap_fail "$guest: the control does its work"
-		return
-	fi
-	ktap_check "$guest: ${words[3]} of ${words[1]} pages differ" test "${words[3]}" = 0
-	ktap_check "$guest: the control finds ${words[5]}" test "${words[5]}" != 0
-	printf '{"kernel": "%s", "guest": "%s", "policy": "none", "pages": %s, "differ": %s, "control_differ": %s}\n' \
-		"$KVMFERRY_KERNEL" "$guest" "${words[1]}" "${words[3]}" "${words[5]}" >"$out/$KVMFERRY_KERNEL.$guest"
+	while read -r line; do
+		[[ $line =~ ^policy\ (.*):\ pages\ ([0-9]+)\ differ\ ([0-9]+)\ control_differ\ ([0-9]+)$ ]] || continue
+		found=$((found + 1))
+		ktap_check "$guest, ${BASH_REMATCH[1]}: ${BASH_REMATCH[3]} of ${BASH_REMATCH[2]} pages differ" \
+			test "${BASH_REMATCH[3]}" = 0
+		ktap_check "$guest, ${BASH_REMATCH[1]}: the control finds ${BASH_REMATCH[4]}" test "${BASH_REMATCH[4]}" != 0
+		printf '{"kernel": "%s", "guest": "%s", "policy": "%s", "pages": %s, "differ": %s, "control_differ": %s}\n' \
+			"$KVMFERRY_KERNEL" "$guest" "${BASH_REMATCH[@]:1}" >>"$out/$KVMFERRY_KERNEL.$guest"
+	done <"$2"
+	ktap_check "$guest: all $policies policies were tried" test $found = $policies
 }
 
+# on_vmm NAME ARGUMENTS: the tests' own VMM
 on_vmm() {
-	"$oracle" vmm 192 $seconds >/tmp/oracle 2>&1
-	verdict vmm /tmp/oracle
+	local name=$1
+	shift
+	"$oracle" vmm "$@" >/tmp/oracle 2>&1
+	verdict "$name" /tmp/oracle
 }
 
 qmp_command() { echo "'$GUEST_DIR/qmp' '$GUEST_DIR/a/qmp.test' '{\"execute\": \"$1\"}' >/dev/null"; }
@@ -52,9 +56,11 @@ on_qemu() {
 	ktap_check "qemu: and finds no error in its memory" test "$(guest_errors a)" = 0
 }
 
-ktap_plan 7
+ktap_plan $((4 * (2 * policies + 1) + 2 + 1))
 host_module_load
-on_vmm
+on_vmm vmm-2 192 $seconds 2
+on_vmm vmm-4 64 $seconds 4
+on_vmm vmm-disturbed 64 $seconds 2 disturbed
 on_qemu
 trap - EXIT
 guest_close
