@@ -7,16 +7,16 @@
 #   bench-group-inside.sh qemu SECONDS INTERVAL-MS POLICY...
 #   bench-group-inside.sh trace FOLDER PATTERNS [SECONDS INTERVAL-MS]
 #       record traces (see bench-trace.awk) of these patterns, and of the guest that sorts if seconds are given,
-#       with one page a fault
+#       with one page a fault, reads included
 set -eu
 
 cd "$(dirname "$0")/../.."
 bench=$KVMFERRY_BUILD/perf/bench-group
 tracing=/sys/kernel/tracing
 
-# A guest that does nothing but sort: half of its memory is records.
-export GUEST_RAM=${GUEST_RAM:-128}
-export GUEST_ORDERS="ws=1 rate=0 verify=0 threads=2 sort=${SORT_MIB:-32}"
+# A guest that does nothing but sort. What it writes in a round must be sent in less than a round, by interpreted CPUs.
+export GUEST_RAM=${GUEST_RAM:-96}
+export GUEST_ORDERS="ws=1 rate=0 verify=0 threads=2 sort=${SORT_MIB:-8}"
 
 qemu_open() {
 	# shellcheck source=../lib/guest.sh
@@ -24,9 +24,13 @@ qemu_open() {
 	guest_open
 	trap guest_close EXIT
 	export BENCH_LOG_SOCKET=$GUEST_DIR/log.sock LD_PRELOAD=$KVMFERRY_BUILD/perf/bench-preload.so
-	guest_start a
+	if ! guest_start a || ! guest_wait a '^guest: sorted [1-9]'; then
+		unset LD_PRELOAD
+		echo "# no guest that sorts; QEMU's status: $(cat "$GUEST_DIR/a/qemu.status" 2>/dev/null || echo running)"
+		cat "$GUEST_DIR"/a/{qemu.err,console} | tail -n 20 | sed 's/^/# /'
+		exit 1
+	fi
 	unset LD_PRELOAD
-	guest_wait a '^guest: sorted [1-9]'
 }
 
 qemu_close() {
@@ -67,11 +71,11 @@ trace() {
 	. selftests/lib/ktap.sh
 	host_module_load
 	for pattern in ${2//,/ }; do
-		trace_to "$folder/$pattern.trace" "$bench" vmm "$pattern" off
+		trace_to "$folder/$pattern.trace" "$bench" vmm "$pattern" single
 	done
 	[ $# -gt 2 ] || return 0
 	qemu_open
-	trace_to "$folder/linux-sort.trace" qemu_run "$3" "$4" off
+	trace_to "$folder/linux-sort.trace" qemu_run "$3" "$4" single
 	qemu_close
 }
 

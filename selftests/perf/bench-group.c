@@ -1,8 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the policies for groups bring and cost: the same guest under each of them, and
- * under KVM's own dirty log. Prints a line of JSON for each phase of each run; the
- * meaning of each member stands in README.md.
+ * under KVM's own dirty log. Prints a line of JSON for each phase of each run:
+ *
+ *	phase		cold: the rounds after the first pass; steady: those after them
+ *	pages_written	different pages in each round, summed up, if that is known
+ *	exits		of all vCPUs while the guest did its job, irq_exits among them:
+ *			those for the host's own interrupts, its timer above all
+ *	exits_each	of each round, without irq_exits
+ *	faults		write_faults + read_faults
+ *	pages_resent	pages taken by the passes, or found in KVM's log; bytes to send, but
+ *			for the unchanged ones
+ *	unchanged	of them, pages that the target has already; KVM cannot tell
+ *	bytes_wire	what they became on the rings
+ *	opened, read_mapped, groups ...	see struct ferry_group_stats
+ *	work		what the guest did, in units of its own
+ *	late		rounds that began later than they should have
+ *	differ		pages that the target would have wrong at the end of the phase
+ *
+ * and null for what nobody knows.
  *
  *	bench-group vmm PATTERNS POLICIES
  *		the tests' own VMM and its write patterns; both are "all" or names with
@@ -64,7 +80,9 @@ static void number(const char *name, bool known, uint64_t value)
 
 static void report_groups(const struct tracker *t, const struct ferry_group_stats *g)
 {
-	bool known = t->policy->kind == TRACK_FERRY && t->has_groups;
+	/* with OFF faults go by unseen */
+	bool known = t->policy->kind == TRACK_FERRY && t->has_groups &&
+		     t->policy->group.policy != FERRY_GROUP_OFF;
 	unsigned int i;
 
 	number("backend", known, g->backend);

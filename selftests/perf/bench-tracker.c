@@ -16,7 +16,8 @@
 
 /*
  * "off" is what the module does without groups, reads included; static:1 differs from
- * it in that reads are grouped.
+ * it in that reads are grouped. "single" is as off, but faults are still seen, for
+ * traces.
  */
 const struct policy policies[] = {
 	{ "dynamic", TRACK_FERRY, { FERRY_GROUP_DYNAMIC, 0, READ_ORDER, 0, 0, {} } },
@@ -27,6 +28,7 @@ const struct policy policies[] = {
 	{ "static:128", TRACK_FERRY, STATIC(7) },
 	{ "static:512", TRACK_FERRY, STATIC(9) },
 	{ "off", TRACK_FERRY, { FERRY_GROUP_OFF, 0, 0, 0, 0, {} } },
+	{ "single", TRACK_FERRY, { FERRY_GROUP_STATIC, 0, 0, 0, 0, {} } },
 	{ "kvm-dirty-log", TRACK_KVM_LOG, {} },
 	{ "none", TRACK_NOTHING, {} },
 	{},
