@@ -115,16 +115,18 @@ check-stress: setup ## the long migration runs
 
 # These measure in one kernel of the list; build/bench/ has the results.
 BENCH_KERNEL = $(or $(KERNEL),6.1)
-bench = +@$(MAKE) agent selftests && $(MAKE) modules KERNEL=$(BENCH_KERNEL) && \
-	selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL)
+
+.PHONY: bench-build
+bench-build: setup agent selftests
+	+@$(MAKE) modules KERNEL=$(BENCH_KERNEL)
 
 .PHONY: bench-group
-bench-group: setup ## groups of pages: every policy and KVM's dirty log, a table (half an hour): [KERNEL=NAME]
-	$(bench)
+bench-group: bench-build ## groups of pages: every policy and KVM's dirty log, a table (half an hour): [KERNEL=NAME]
+	@selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL)
 
 .PHONY: bench-traces
-bench-traces: setup ## record which pages the guests of bench-group write, for the simulator
-	$(bench) --traces
+bench-traces: bench-build ## record which pages the guests of bench-group write, for the simulator
+	@selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL) --traces
 
 .PHONY: demo
 demo: ## migrate a guest between two emulated hosts, and show it
