@@ -113,6 +113,21 @@ check-oracle: setup ## the long runs of the tracking oracle
 check-stress: setup ## the long migration runs
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/stress.list
 
+# These measure in one kernel of the list; build/bench/ has the results.
+BENCH_KERNEL = $(or $(KERNEL),6.1)
+
+.PHONY: bench-build
+bench-build: setup agent selftests
+	+@$(MAKE) modules KERNEL=$(BENCH_KERNEL)
+
+.PHONY: bench-group
+bench-group: bench-build ## groups of pages: every policy and KVM's dirty log, a table (half an hour): [KERNEL=NAME]
+	@selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL)
+
+.PHONY: bench-traces
+bench-traces: bench-build ## record which pages the guests of bench-group write, for the simulator
+	@selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL) --traces
+
 .PHONY: demo
 demo: ## migrate a guest between two emulated hosts, and show it
 	@selftests/demo/demo.sh

@@ -12,10 +12,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${KVMFERRY_BUILD:-$here/../../build}/guest
 mkdir -p "$out"
 
-if [ "$out/initrd.gz" -nt "$here/workload.c" ] && [ "$out/initrd.gz" -nt "$here/build.sh" ]; then
+if [ -e "$out/initrd.gz" ] && [ -z "$(find "$here" -type f -newer "$out/initrd.gz" -print -quit)" ]; then
 	exit
 fi
-"${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -Werror -static -pthread -o "$out/workload" "$here/workload.c"
+"${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -Werror -static -pthread -o "$out/workload" "$here"/*.c
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT

@@ -30,8 +30,12 @@
  * anywhere. Each write checks what was there before; in between, each thread
  * checks its pages in turn.
  *
+ * Besides, or instead, each thread may sort: records of its own in memory, over and
+ * over, as fast as it can (see sorting.c). That is what benchmarks measure.
+ *
  * Words on the kernel's command line (or, started by hand, arguments):
  *	ws=MIB threads=N rate=PAGES verify=PAGES	the last two per second
+ *	sort=MIB			memory to sort, all threads together
  * Lines on the console are commands:
  *	rate N		write N pages per second
  *	stop		write none
@@ -57,10 +61,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ledger.h"
+#include "sorting.h"
+
 #define PAGE		4096
 #define WORDS		(PAGE / sizeof(uint64_t))
 #define STAMP		0x6b766d6665727279ULL	/* "kvmferry" */
-#define MAX_THREADS	16
+#define MAX_THREADS	LEDGER_MAX_THREADS
 #define TICK_MS		20	/* a thread sleeps between its portions */
 #define PULSE_MS	5	/* how often the pause watcher looks */
 #define HOT_PART	8	/* the hot window is one in this many pages */
@@ -81,6 +88,7 @@ struct worker {
 	uint64_t writes;	/* ever, the sum of its pages' generations */
 	uint64_t next;		/* page that the patrol checks next */
 	unsigned int reported;	/* sweeps done on request */
+	pthread_t sorter;
 };
 
 static struct {
@@ -89,6 +97,8 @@ static struct {
 	uint8_t *memory;
 	uint32_t *generation;
 	struct worker worker[MAX_THREADS];
+	uint64_t records;	/* that each thread sorts; 0: none does */
+	struct ledger *ledger;
 	int console;		/* where lines go */
 	int orders;		/* where commands come from */
 
@@ -440,7 +450,7 @@ static void set_up_house(void)
 
 static void read_orders(int argc, char **argv)
 {
-	unsigned int ws = 96, threads = 2, rate = 1000, verify = 4000, n;
+	unsigned int ws = 96, threads = 2, rate = 1000, verify = 4000, sort = 0, n;
 	char text[2048] = "";
 	char *word;
 	int fd, i;
@@ -462,11 +472,14 @@ static void read_orders(int argc, char **argv)
 			rate = n;
 		else if (sscanf(word, "verify=%u", &n) == 1)
 			verify = n;
+		else if (sscanf(word, "sort=%u", &n) == 1)
+			sort = n;
 	}
 	guest.threads = threads;
 	guest.pages = ((uint64_t)ws << 20) / PAGE / threads * threads;
 	guest.rate = rate;
 	guest.verify = verify;
+	guest.records = ((uint64_t)sort << 20) / sizeof(struct record) / threads;
 }
 
 static void *allocate(size_t size)
@@ -484,6 +497,54 @@ static void start(pthread_t *thread, void *(*function)(void *), void *arg)
 	errno = pthread_create(thread, NULL, function, arg);
 	if (errno)
 		die("pthread_create");
+}
+
+static void *sort_for_ever(void *arg)
+{
+	struct worker *w = arg;
+	struct record *r = allocate(guest.records * sizeof(*r));
+	volatile uint64_t *done = &guest.ledger->thread[w->number].records;
+	uint64_t random = seed(w->number, 2) | 1, wrong;
+
+	sorting_begin(r, guest.records);
+	for (;;) {
+		wrong = sorting_round(r, guest.records, &random, done);
+		guest.ledger->thread[w->number].sorts++;
+		if (!wrong)
+			continue;
+		guest.errors += wrong;
+		say("error: thread %u sorted %llu records wrong", w->number,
+		    (unsigned long long)wrong);
+	}
+	return NULL;
+}
+
+static void start_sorting(void)
+{
+	unsigned int i;
+
+	if (!guest.records)
+		return;
+	guest.ledger = allocate(sizeof(*guest.ledger));
+	for (i = 0; i < LEDGER_WORDS; i++)
+		guest.ledger->magic[i] = ledger_magic(i);
+	for (i = 0; i < guest.threads; i++)
+		start(&guest.worker[i].sorter, sort_for_ever, &guest.worker[i]);
+}
+
+static void tell_sorted(void)
+{
+	uint64_t records = 0, sorts = 0;
+	unsigned int i;
+
+	if (!guest.records)
+		return;
+	for (i = 0; i < guest.threads; i++) {
+		records += guest.ledger->thread[i].records;
+		sorts += guest.ledger->thread[i].sorts;
+	}
+	say("sorted %llu times, %llu records handled", (unsigned long long)sorts,
+	    (unsigned long long)records);
 }
 
 int main(int argc, char **argv)
@@ -509,6 +570,7 @@ int main(int argc, char **argv)
 		w->random = seed(i, 1) | 1;
 		start(&w->thread, work, w);
 	}
+	start_sorting();
 	start(&t, watch, NULL);
 	start(&t, listen_to_console, NULL);
 
@@ -518,5 +580,6 @@ int main(int argc, char **argv)
 		    round,
 		    (unsigned long long)atomic_exchange(&guest.checked, 0),
 		    guest.errors, guest.longest_ms);
+		tell_sorted();
 	}
 }

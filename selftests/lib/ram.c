@@ -54,6 +54,36 @@ void ram_destroy(struct ram *ram)
 	ram->fd = -1;
 }
 
+void ram_find(struct ram *ram, int pid, const char *path)
+{
+	unsigned long start, end, offset;
+	char name[32], line[512], file[256];
+	FILE *maps;
+
+	memset(ram, 0, sizeof(*ram));
+	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
+	maps = fopen(name, "re");
+	if (!maps)
+		die("no process %d", pid);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %255s", &start, &end, &offset, file) != 4 ||
+		    strcmp(file, path))
+			continue;
+		if (!ram->size) {
+			ram->map = (uint8_t *)start;
+			ram->offset = offset;
+		} else if (start != (uintptr_t)ram->map + ram->size ||
+			   offset != ram->offset + ram->size) {
+			die("%s is mapped in several places", path);
+		}
+		ram->size += end - start;
+	}
+	fclose(maps);
+	if (!ram->size)
+		die("process %d does not map %s", pid, path);
+	ram->fd = must(open(path, O_RDWR | O_CLOEXEC));
+}
+
 void ram_read(const struct ram *ram, uint64_t at, void *out, uint64_t size)
 {
 	while (size) {

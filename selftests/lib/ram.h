@@ -41,6 +41,9 @@ static inline uint64_t ram_pages(const struct ram *ram)
 	return ram->size / RAM_PAGE;
 }
 
+/* Where process @pid maps this file; neighbouring mappings count as one. */
+void ram_find(struct ram *ram, int pid, const char *path);
+
 /* Address space of @size bytes for MAP_FIXED, @skew past a multiple of 2 MiB. */
 void *ram_reserve(uint64_t size, uint64_t skew);
 

@@ -82,8 +82,8 @@ struct ram *vmm_add_ram(struct vmm *vmm, const struct ram_spec *spec)
 	return vmm_add_ram_split(vmm, spec, spec->size);
 }
 
-/* Finds the counter "exits" among a vCPU's binary statistics. */
-static uint64_t find_exits(int stats)
+/* Finds a counter among a vCPU's binary statistics. */
+static uint64_t find_counter(int stats, const char *name)
 {
 	struct kvm_stats_header header;
 	char buf[sizeof(struct kvm_stats_desc) + 256];
@@ -95,10 +95,10 @@ static uint64_t find_exits(int stats)
 		size_t size = sizeof(*desc) + header.name_size;
 
 		must(pread(stats, buf, size, header.desc_offset + i * size));
-		if (!strcmp(desc->name, "exits"))
+		if (!strcmp(desc->name, name))
 			return header.data_offset + desc->offset;
 	}
-	die("KVM does not count exits");
+	die("KVM does not count %s", name);
 }
 
 static void enter_protected_mode(struct vmm_vcpu *vcpu, unsigned int index)
@@ -196,7 +196,8 @@ static void boot_vcpu(struct vmm *vmm, unsigned int index)
 	vcpu->run = must(mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE,
 			      MAP_SHARED, vcpu->fd, 0));
 	vcpu->stats = must(ioctl(vcpu->fd, KVM_GET_STATS_FD, 0));
-	vcpu->exits_offset = find_exits(vcpu->stats);
+	vcpu->exits_offset = find_counter(vcpu->stats, "exits");
+	vcpu->irq_exits_offset = find_counter(vcpu->stats, "irq_exits");
 	vcpu->box = (void *)(vmm->low + GUEST_BOXES + index * GUEST_BOX_SIZE);
 	enter_protected_mode(vcpu, index);
 	pthread_mutex_init(&vcpu->lock, NULL);
@@ -353,15 +354,31 @@ void vmm_resume(struct vmm *vmm)
 	}
 }
 
+static uint64_t read_counter(const struct vmm_vcpu *vcpu, uint64_t offset)
+{
+	uint64_t count;
+
+	must(pread(vcpu->stats, &count, sizeof(count), offset));
+	return count;
+}
+
 uint64_t vmm_exits(struct vmm *vmm)
 {
-	uint64_t one, sum = 0;
+	uint64_t sum = 0;
 	unsigned int i;
 
-	for (i = 0; i < vmm->vcpus; i++) {
-		must(pread(vmm->vcpu[i].stats, &one, sizeof(one), vmm->vcpu[i].exits_offset));
-		sum += one;
-	}
+	for (i = 0; i < vmm->vcpus; i++)
+		sum += read_counter(&vmm->vcpu[i], vmm->vcpu[i].exits_offset);
+	return sum;
+}
+
+uint64_t vmm_irq_exits(struct vmm *vmm)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < vmm->vcpus; i++)
+		sum += read_counter(&vmm->vcpu[i], vmm->vcpu[i].irq_exits_offset);
 	return sum;
 }
 

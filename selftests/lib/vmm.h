@@ -37,6 +37,7 @@ struct vmm_vcpu {
 	bool mmio_allowed;	/* what the guest does to no RAM is counted, not its death */
 	unsigned long mmio;
 	uint64_t exits_offset;
+	uint64_t irq_exits_offset;
 };
 
 struct vmm {
@@ -99,6 +100,8 @@ void vmm_resume(struct vmm *vmm);
 
 /* The exits of all vCPUs since they were made, as KVM counts them. */
 uint64_t vmm_exits(struct vmm *vmm);
+/* Of these, the ones for the host's own interrupts: its timer, above all. */
+uint64_t vmm_irq_exits(struct vmm *vmm);
 void vmm_set_msr(struct vmm *vmm, unsigned int vcpu, uint32_t index, uint64_t value);
 
 /* Stores one dword of a page with the VMM's own hand. */

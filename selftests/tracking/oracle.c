@@ -152,36 +152,6 @@ static void start_own(struct subject *s, unsigned long mib, unsigned int vcpus, 
 
 /* --- somebody else's */
 
-/* Where the process maps the file; neighbouring mappings count as one. */
-static void find_mapping(pid_t pid, const char *path, struct ram *ram)
-{
-	unsigned long start, end, offset;
-	char name[32], line[512], file[256];
-	FILE *maps;
-
-	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
-	maps = fopen(name, "re");
-	if (!maps)
-		die("no process %d", pid);
-	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %255s", &start, &end, &offset, file) != 4 ||
-		    strcmp(file, path))
-			continue;
-		if (!ram->size) {
-			ram->map = (uint8_t *)start;
-			ram->offset = offset;
-		} else if (start != (uintptr_t)ram->map + ram->size ||
-			   offset != ram->offset + ram->size) {
-			die("%s is mapped in several places", path);
-		}
-		ram->size += end - start;
-	}
-	fclose(maps);
-	if (!ram->size)
-		die("process %d does not map %s", pid, path);
-	ram->fd = must(open(path, O_RDWR | O_CLOEXEC));
-}
-
 static void find_other(struct subject *s, char **args)
 {
 	s->pid = atoi(*args++);
@@ -191,8 +161,8 @@ static void find_other(struct subject *s, char **args)
 	if (!*s->stop || !*s->cont)
 		die("how is the VM stopped and continued?");
 	for (; *args; args++, s->rams++) {
+		ram_find(&s->ram[s->rams], s->pid, *args);
 		s->ram[s->rams].id = s->rams;
-		find_mapping(s->pid, *args, &s->ram[s->rams]);
 	}
 }
 
