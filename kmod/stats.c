@@ -84,8 +84,9 @@ static void scan_all(struct ferry_vm *vm)
 /* With vm->lock, or under ferry_vm_read_lock(): blocks and channels only grow. */
 static void fill_status(struct ferry_vm *vm, struct ferry_status *arg)
 {
-	/* pair with the releases in add_ram() and add_channel() */
+	/* pairs with the release in add_channel() */
 	unsigned int nr_channels = smp_load_acquire(&vm->nr_channels);
+	/* pairs with the release in add_ram() */
 	unsigned int i, nr_ram = smp_load_acquire(&vm->nr_ram);
 
 	memset(arg, 0, sizeof(*arg));

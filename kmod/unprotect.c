@@ -30,8 +30,9 @@ static struct {
 	struct mutex lock;	/* protects @users and what follows */
 	unsigned int users;
 	struct tracepoint *point;
-	typeof(&kvm_get_running_vcpu) running;
-	typeof(&kvm_mmu_page_fault) page_fault;
+	struct kvm_vcpu *(*running)(void);
+	int (*page_fault)(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error,
+			  void *insn, int insn_len);
 } kvm = {
 	.lock = __MUTEX_INITIALIZER(kvm.lock),
 };

@@ -193,6 +193,7 @@ static void put_mm(struct ferry_vm *vm)
  * Return: what to give to ferry_vm_read_unlock().
  */
 int ferry_vm_read_lock(void)
+	__acquires(&attached_srcu)
 {
 	return srcu_read_lock(&attached_srcu);
 }
@@ -204,6 +205,7 @@ int ferry_vm_read_lock(void)
  * Context: Any but NMI.
  */
 void ferry_vm_read_unlock(int idx)
+	__releases(&attached_srcu)
 {
 	srcu_read_unlock(&attached_srcu, idx);
 }

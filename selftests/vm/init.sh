@@ -110,7 +110,7 @@ bring_cpus() {
 # module is such a user; for the reason given in anchor.c there are two others from the beginning, which record nothing.
 hold_tracepoint() {
 	local instance
-	for instance in /sys/kernel/tracing/instances/anchor{1,2}; do
+	for instance in /sys/kernel/tracing/instances/anchor1 /sys/kernel/tracing/instances/anchor2; do
 		mkdir "$instance"
 		echo 0 >"$instance/tracing_on"
 		echo 1 >"$instance/events/kvm/kvm_page_fault/enable"

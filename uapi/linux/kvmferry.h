@@ -159,7 +159,7 @@ struct ferry_info {
 
 #define FERRY_FEATURE_HUGE_PAGES	_BITULL(0)	/* transparent huge pages are tracked */
 #define FERRY_FEATURE_FAULT_POINTS	_BITULL(1)	/* a test build: faults can be injected */
-#define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP, FERRY_GROUP_STATS, FERRY_LIMIT */
+#define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP and what follows it */
 
 /**
  * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
