@@ -4,31 +4,32 @@
  *
  * The rule (FERRY_GROUP_DYNAMIC)
  *
- * An exit saved is a page opened that then *changed*; a page opened *in vain* is
- * taken, and looked at, for nothing. Up to one page in 20 of those taken may be in
- * vain. So everything that opens pages has a counter of re-sent pages, its trust:
+ * A page that was opened and then changed is an exit saved, a *hit*. One that did
+ * not change was opened in *vain*: it is taken and looked at for nothing. Of all
+ * pages taken no more than one in 20 shall be in vain; we aim at one in 23. So
+ * whatever opens pages has a counter of what became of them when they were taken
+ * again, its trust, which begins at 0 and stays within -11264 .. 1024.
  *
- *	trust += min(changed, 19 * hits) - 19 * vain
+ * What repeats, per chunk: each page has a count from 0 to 7. It goes up by one
+ * when the page changed and is halved when it did not. A fault opens all pages
+ * that have a count of at least n, for the smallest n whose trust is at least half
+ * the number of these pages (n = 0: all of the chunk). There are 8 trusts; at each turn
  *
- * at each turn of a chunk, for the pages that it opened there: hits of them had
- * changed, vain had not; changed is all pages of the chunk that had. It earns no
- * more than the pages taken allow (19 to 1), and nothing unless it hits more
- * often than not.
+ *	trust += min(changed, 22 * hits) - 22 * vain
  *
- * What repeats: each page has a count from 0 to 7. It goes up by one when the page
- * changed, and is halved when it did not. A fault opens all pages of the chunk with
- * a count of n or more, for the smallest n whose trust is above 0. Each chunk has
- * 8 such trusts, and each is kept as if it had been acted on: none is tried
- * before it has proved itself. n = 0 opens the whole chunk.
+ * where changed is all pages of the chunk that did, hits and vain what this n would
+ * have come to, acted on or not: nothing is tried before it has proved itself. It
+ * earns as much as the pages taken allow, if it hits more often than not.
  *
- * What is new: a sweep. A fault right behind a run of writable pages opens
+ * What is new, per VM: a sweep. A fault right behind a run of writable pages, which
+ * may have begun in the chunks before, opens ahead of it
  *
- *	run >> (3 - ahead)
+ *	2 ^ (6 + trust / 256) pages, at most run / 8, at least run / 32
  *
- * pages ahead of it; the run may have come from the chunk before. The order
- * "ahead" is the VM's: 0 at the start, up to 3 (twice as far each time), down to
- * -2 (1 in 33 at worst). It moves whenever its trust, in which the pages
- * that the counts opened in vain weigh as well, reaches 256 or -256.
+ *	trust += changed - 22 * vain
+ *
+ * at each turn of any chunk, where vain is all that was opened there in vain:
+ * this may waste what the counts have left over.
  *
  * What bounds it all: in a pass no more than 4 * (backlog - floor) pages are opened,
  * where the backlog is what the pass before took.
@@ -47,14 +48,14 @@
 
 #include "group.h"
 
-#define VAIN_COST	19
+#define VAIN_COST	22
 #define TRUST_MAX	1024
-#define TRUST_MIN	(-VAIN_COST * 512)
+#define TRUST_MIN	(-VAIN_COST * (int)FERRY_CHUNK_PAGES)
 
-#define AHEAD_SHIFT	3
-#define AHEAD_MIN	(-2)
-#define AHEAD_MAX	AHEAD_SHIFT
+#define AHEAD_ORDER	6
 #define AHEAD_STEP	256
+#define AHEAD_MOST	3	/* binary logarithm of a part of the run */
+#define AHEAD_LEAST	5
 
 #define BUDGET_FACTOR	4
 
@@ -140,23 +141,39 @@ static unsigned long with_count(const struct ferry_group_chunk *chunk,
 	return pages;
 }
 
-/* The pages that what repeats would open. */
-static void name_repeating(const struct ferry_group_chunk *chunk,
-			   struct ferry_chunk_set *named)
+/* The pages that repeat: those of the smallest n that is trusted with them. */
+static void open_repeating(const struct ferry_group_chunk *chunk,
+			   const struct ferry_group_view *view,
+			   struct ferry_chunk_set *open)
 {
-	unsigned int least = 0, count, i;
+	struct ferry_chunk_set named = { };
+	unsigned int i;
+	int count;
 
-	bitmap_zero(named->page, FERRY_CHUNK_PAGES);
-	while (least < FERRY_GROUP_COUNTS && chunk->trust[least] <= 0)
-		least++;
-	for (count = least; count < FERRY_GROUP_COUNTS; count++)
-		for (i = 0; i < BITS_TO_LONGS(FERRY_CHUNK_PAGES); i++)
-			named->page[i] |= with_count(chunk, count, i);
+	for (count = FERRY_GROUP_COUNTS - 1; count >= 0; count--) {
+		int pages = 0;
+
+		for (i = 0; i < BITS_TO_LONGS(FERRY_CHUNK_PAGES); i++) {
+			named.page[i] |= with_count(chunk, count, i) &
+					 view->present.page[i];
+			pages += hweight_long(named.page[i]);
+		}
+		if (2 * chunk->trust[count] >= pages)
+			*open = named;
+	}
+}
+
+/* How many pages to open ahead of a sweep that has written @run pages. */
+static unsigned int ahead_of(const struct ferry_group_vm *vm, unsigned int run)
+{
+	int order = AHEAD_ORDER + READ_ONCE(vm->ahead_trust) / AHEAD_STEP;
+	unsigned int pages = order < 0 ? 0 : BIT(order);
+
+	return clamp(pages, run >> AHEAD_LEAST, run >> AHEAD_MOST);
 }
 
 /* Adds what lies ahead of a sweep; tells the next chunk when it gets there. */
-static void add_ahead(struct ferry_group_vm *vm,
-		      const struct ferry_group_chunk *chunk,
+static void add_ahead(struct ferry_group_vm *vm, u64 number,
 		      const struct ferry_group_view *view,
 		      unsigned int page, struct ferry_chunk_set *open)
 {
@@ -164,14 +181,14 @@ static void add_ahead(struct ferry_group_vm *vm,
 	struct ferry_chunk_set both;
 	unsigned int end;
 
-	if (run == page && READ_ONCE(vm->next) == chunk)
+	if (run == page && READ_ONCE(vm->next) == number)
 		run += READ_ONCE(vm->next_run);
-	add_after(open, page, run >> (AHEAD_SHIFT - READ_ONCE(vm->ahead)));
+	add_after(open, page, ahead_of(vm, run));
 
 	bitmap_or(both.page, open->page, view->writable.page, FERRY_CHUNK_PAGES);
 	end = page + 1 + run_after(&both, page);
 	if (end == FERRY_CHUNK_PAGES) {
-		WRITE_ONCE(vm->next, chunk + 1);
+		WRITE_ONCE(vm->next, number + 1);
 		WRITE_ONCE(vm->next_run, run + end - page);
 	}
 }
@@ -209,6 +226,7 @@ static unsigned int trim_to_budget(struct ferry_group_vm *vm, unsigned int size,
  * ferry_group_open() - Which pages to open besides the one that was written to
  * @vm: the VM
  * @chunk: the chunk of the page
+ * @number: of the chunk, counted over all blocks: it tells a sweep from one to the next
  * @view: the chunk as it is mapped
  * @page: page in the chunk, 0 to 511
  * @open: out: pages to open: mapped, not writable yet, without @page
@@ -219,7 +237,7 @@ static unsigned int trim_to_budget(struct ferry_group_vm *vm, unsigned int size,
  * Return: How many pages to open.
  */
 unsigned int ferry_group_open(struct ferry_group_vm *vm,
-			      struct ferry_group_chunk *chunk,
+			      struct ferry_group_chunk *chunk, u64 number,
 			      const struct ferry_group_view *view,
 			      unsigned int page, struct ferry_chunk_set *open)
 {
@@ -233,8 +251,8 @@ unsigned int ferry_group_open(struct ferry_group_vm *vm,
 	} else if (policy == FERRY_GROUP_CONTIGUOUS) {
 		open_contiguous(view, page, open);
 	} else if (policy == FERRY_GROUP_DYNAMIC) {
-		name_repeating(chunk, open);
-		add_ahead(vm, chunk, view, page, open);
+		open_repeating(chunk, view, open);
+		add_ahead(vm, number, view, page, open);
 	}
 
 	size = trim_to_view(view, page, open);
@@ -265,10 +283,9 @@ void ferry_group_take(struct ferry_group_chunk *chunk,
 	chunk->faulted = false;
 }
 
-static int trust_after(int trust, int changed, int hits, int vain)
+static int trust_after(int trust, int earned, int vain)
 {
-	trust += min(changed, VAIN_COST * hits) - VAIN_COST * vain;
-	return clamp(trust, TRUST_MIN, TRUST_MAX);
+	return clamp(trust + earned - VAIN_COST * vain, TRUST_MIN, TRUST_MAX);
 }
 
 static struct tally tally_count(const struct ferry_group_chunk *chunk,
@@ -302,7 +319,7 @@ static void score_counts(struct ferry_group_chunk *chunk, int nr_changed,
 		sum.hits += tally.hits;
 		sum.vain += tally.vain;
 		chunk->trust[count] = trust_after(chunk->trust[count],
-						  nr_changed, sum.hits,
+						  min(nr_changed, VAIN_COST * sum.hits),
 						  sum.vain);
 	}
 }
@@ -331,31 +348,17 @@ static void move_counts(struct ferry_group_chunk *chunk,
 	}
 }
 
-/* The VM's order of opening ahead: one up or down for what a chunk has shown. */
+/* Opening ahead answers for all that was opened in vain. */
 static void score_ahead(struct ferry_group_vm *vm, int nr_changed,
-			const struct ferry_chunk_set *named,
 			const struct ferry_chunk_set *opened,
 			const struct ferry_chunk_set *changed)
 {
-	int trust = READ_ONCE(vm->ahead_trust), ahead = READ_ONCE(vm->ahead);
-	struct ferry_chunk_set set;
-	int hits, vain;
+	struct ferry_chunk_set vain;
 
-	if (!bitmap_andnot(set.page, opened->page, named->page,
-			   FERRY_CHUNK_PAGES))
-		return;
-	bitmap_and(set.page, set.page, changed->page, FERRY_CHUNK_PAGES);
-	hits = bitmap_weight(set.page, FERRY_CHUNK_PAGES);
-	bitmap_andnot(set.page, opened->page, changed->page, FERRY_CHUNK_PAGES);
-	vain = bitmap_weight(set.page, FERRY_CHUNK_PAGES);
-
-	trust = trust_after(trust, nr_changed, hits, vain);
-	if (trust >= AHEAD_STEP || trust <= -AHEAD_STEP) {
-		ahead += trust > 0 ? 1 : -1;
-		WRITE_ONCE(vm->ahead, clamp(ahead, AHEAD_MIN, AHEAD_MAX));
-		trust = 0;
-	}
-	WRITE_ONCE(vm->ahead_trust, trust);
+	bitmap_andnot(vain.page, opened->page, changed->page, FERRY_CHUNK_PAGES);
+	WRITE_ONCE(vm->ahead_trust,
+		   trust_after(READ_ONCE(vm->ahead_trust), nr_changed,
+			       bitmap_weight(vain.page, FERRY_CHUNK_PAGES)));
 }
 
 /**
@@ -379,7 +382,7 @@ void ferry_group_learn(struct ferry_group_vm *vm,
 		       const struct ferry_chunk_set *changed)
 {
 	int nr_changed = bitmap_weight(changed->page, FERRY_CHUNK_PAGES);
-	struct ferry_chunk_set idle, named;
+	struct ferry_chunk_set idle;
 	unsigned int i;
 
 	if (!chunk->learn)
@@ -389,9 +392,8 @@ void ferry_group_learn(struct ferry_group_vm *vm,
 	for (i = 0; i < BITS_TO_LONGS(FERRY_CHUNK_PAGES); i++)
 		idle.page[i] = present->page[i] & ~changed->page[i] &
 			       (opened->page[i] | ~take->page[i]);
-	name_repeating(chunk, &named);
 	if (READ_ONCE(vm->policy) == FERRY_GROUP_DYNAMIC)
-		score_ahead(vm, nr_changed, &named, opened, changed);
+		score_ahead(vm, nr_changed, opened, changed);
 	score_counts(chunk, nr_changed, changed, &idle);
 	move_counts(chunk, changed, &idle);
 }

@@ -22,7 +22,7 @@
  * @budget:	pages that may still be opened on suspicion in this pass
  * @ahead:	order of opening ahead of a sweep, 0 at the start
  * @ahead_trust: what opening ahead has earned since @ahead last changed
- * @next:	the chunk that a sweep is about to enter; only compared
+ * @next:	number of the chunk that a sweep is about to enter
  * @next_run:	pages that it has written by then
  *
  * @policy, @order and @floor are the caller's, the rest belongs to group.c. No
@@ -33,9 +33,8 @@ struct ferry_group_vm {
 	u32 order;
 	u64 floor;
 	s64 budget;
-	s32 ahead;
 	s32 ahead_trust;
-	const struct ferry_group_chunk *next;
+	u64 next;
 	u32 next_run;
 };
 
@@ -48,8 +47,7 @@ struct ferry_group_vm {
  * @faulted:	a page was opened by a fault since the last take
  * @learn:	the same before the last take: there is something to learn
  *
- * Protected by a lock of the caller. The chunks of a RAM block lie in an array,
- * in order: that is how a sweep from one to the next is recognised.
+ * Protected by a lock of the caller.
  */
 struct ferry_group_chunk {
 	struct ferry_chunk_set opened;
@@ -71,7 +69,7 @@ struct ferry_group_view {
 
 void ferry_group_begin_pass(struct ferry_group_vm *vm, u64 backlog);
 unsigned int ferry_group_open(struct ferry_group_vm *vm,
-			      struct ferry_group_chunk *chunk,
+			      struct ferry_group_chunk *chunk, u64 number,
 			      const struct ferry_group_view *view,
 			      unsigned int page, struct ferry_chunk_set *open);
 void ferry_group_take(struct ferry_group_chunk *chunk,

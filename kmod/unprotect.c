@@ -163,7 +163,8 @@ static void open_group(const struct fault_site *site)
 	unsigned int opened;
 
 	spin_lock(&chunk->lock);
-	opened = ferry_group_open(&site->vm->group, &chunk->group, &view,
+	opened = ferry_group_open(&site->vm->group, &chunk->group,
+				  site->ram->first_chunk + site->chunk, &view,
 				  site->page, &set);
 	spin_unlock(&chunk->lock);
 

@@ -488,12 +488,16 @@ int ferry_vm_check(struct ferry_vm *vm)
 /* The backlog that a pass has met decides what the next one may open. */
 static void begin_groups(struct ferry_vm *vm)
 {
-	u64 taken = 0;
+	u64 taken = 0, backlog;
 	unsigned int i;
 
 	for (i = 0; i < vm->nr_channels; i++)
 		taken += READ_ONCE(vm->channel[i]->count.taken);
-	ferry_group_begin_pass(&vm->group, taken - vm->taken);
+	backlog = taken - vm->taken;
+	/* Before the first pass, everything is. */
+	for (i = 0; i < vm->nr_ram && !vm->pass; i++)
+		backlog += vm->ram[i]->pages;
+	ferry_group_begin_pass(&vm->group, backlog);
 	vm->taken = taken;
 }
 
