@@ -28,6 +28,8 @@ union ferry_arg {
 	struct ferry_digest digest;
 	struct ferry_group group;
 	struct ferry_group_stats group_stats;
+	struct ferry_limit limit;
+	struct ferry_vm_stats vm_stats;
 };
 
 /* The layout is the ABI: a size that moves is a bug. */
@@ -42,6 +44,8 @@ static_assert(sizeof(struct ferry_pending) == 48);
 static_assert(sizeof(struct ferry_digest) == 40);
 static_assert(sizeof(struct ferry_group) == 48);
 static_assert(sizeof(struct ferry_group_stats) == 232);
+static_assert(sizeof(struct ferry_limit) == 32);
+static_assert(sizeof(struct ferry_vm_stats) == 464);
 static_assert(sizeof(struct ferry_consume) == 32);
 static_assert(FERRY_PAGE_SHIFT == PAGE_SHIFT);
 
@@ -137,6 +141,21 @@ static long cmd_group_stats(struct ferry_vm *vm, union ferry_arg *arg)
 	return ferry_vm_group_stats(vm, &arg->group_stats);
 }
 
+static long cmd_limit(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->limit.flags, 0) || !reserved_ok(arg->limit.reserved))
+		return -EINVAL;
+	return ferry_vm_set_limit(vm, &arg->limit);
+}
+
+static long cmd_vm_stats(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->vm_stats.flags, 0) ||
+	    !reserved_ok(arg->vm_stats.reserved))
+		return -EINVAL;
+	return ferry_vm_stats(&arg->vm_stats);
+}
+
 static const struct {
 	unsigned int cmd;
 	long (*run)(struct ferry_vm *vm, union ferry_arg *arg);
@@ -151,6 +170,8 @@ static const struct {
 	{ FERRY_DIGEST,		cmd_digest },
 	{ FERRY_GROUP,		cmd_group },
 	{ FERRY_GROUP_STATS,	cmd_group_stats },
+	{ FERRY_LIMIT,		cmd_limit },
+	{ FERRY_VM_STATS,	cmd_vm_stats },
 };
 
 static long device_ioctl(struct file *file, unsigned int cmd,

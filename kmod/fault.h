@@ -47,6 +47,8 @@ enum ferry_fault {
 	FERRY_FAULT_MAPPING_BLIND,
 	/* "slot-blind": opens a page without asking which memory slot it is in */
 	FERRY_FAULT_SLOT_BLIND,
+	/* "opened-blind": takes a page that a group has opened for a clean one */
+	FERRY_FAULT_OPENED_BLIND,
 	/* "memory-hidden": page hashes take twice what the status tells */
 	FERRY_FAULT_MEMORY_HIDDEN,
 

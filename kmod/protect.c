@@ -194,6 +194,14 @@ static void protect_taken(const struct ferry_ram *ram, unsigned long chunk,
 	protect_runs(ram, chunk, &set, turn);
 }
 
+/* Guarantee 2 broken on purpose for what groups have opened. */
+static void hide_opened(const struct ferry_ram *ram, unsigned long chunk,
+			struct ferry_scan *scan)
+{
+	bitmap_andnot(scan->writable.page, scan->writable.page,
+		      ram->chunk[chunk].group.opened.page, FERRY_CHUNK_PAGES);
+}
+
 /**
  * ferry_protect_turn() - Scan a chunk, take what is pending, protect it
  * @mm: the VM's address space; the caller holds a user reference
@@ -211,6 +219,8 @@ void ferry_protect_turn(struct mm_struct *mm, struct ferry_ram *ram,
 	turn->runs = 0;
 	turn->huge = 0;
 	folio = scan_and_lock(mm, ram, chunk, &turn->scan);
+	if (ferry_fault(FERRY_FAULT_OPENED_BLIND))
+		hide_opened(ram, chunk, &turn->scan);
 	turn->written = ferry_ram_mark_set(ram, chunk, &turn->scan.writable);
 	turn->taken = ferry_ram_take(ram, chunk, &turn->take, &turn->opened);
 	if (!folio)

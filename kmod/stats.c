@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What user space may ask: status, pending pages, digests. */
 
+#include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/time64.h>
 #include <linux/uaccess.h>
 
 #include "channel.h"
@@ -79,6 +81,28 @@ static void scan_all(struct ferry_vm *vm)
 	mmput(vm->mm);
 }
 
+/* With vm->lock, or under ferry_vm_read_lock(): blocks and channels only grow. */
+static void fill_status(struct ferry_vm *vm, struct ferry_status *arg)
+{
+	/* pair with the releases in add_ram() and add_channel() */
+	unsigned int nr_channels = smp_load_acquire(&vm->nr_channels);
+	unsigned int i, nr_ram = smp_load_acquire(&vm->nr_ram);
+
+	memset(arg, 0, sizeof(*arg));
+	arg->state = state(vm);
+	arg->pass = ferry_vm_pass(vm);
+	arg->error = -ferry_vm_lost(vm);
+	arg->memory = sizeof(*vm);
+	arg->foreign = atomic64_read(&vm->foreign);
+	for (i = 0; i < nr_ram; i++) {
+		arg->ram_pages += vm->ram[i]->pages;
+		arg->pending += ferry_ram_pending(vm->ram[i]);
+		arg->memory += ferry_ram_memory(vm->ram[i]);
+	}
+	for (i = 0; i < nr_channels; i++)
+		add_channel_counters(arg, vm->channel[i]);
+}
+
 /**
  * ferry_vm_status() - FERRY_STATUS
  * @vm: the VM
@@ -88,26 +112,39 @@ static void scan_all(struct ferry_vm *vm)
  */
 void ferry_vm_status(struct ferry_vm *vm, struct ferry_status *arg)
 {
-	unsigned int i;
-
 	mutex_lock(&vm->lock);
 	if (vm->mm && arg->flags & FERRY_STATUS_SCAN)
 		scan_all(vm);
+	fill_status(vm, arg);
+	mutex_unlock(&vm->lock);
+}
+
+/* Locking as for fill_status(). */
+static void fill_group_stats(struct ferry_vm *vm, struct ferry_group_stats *arg)
+{
+	/* pairs with the release in add_channel() */
+	unsigned int i, nr = smp_load_acquire(&vm->nr_channels);
+	struct ferry_fault_counters *count = &vm->faults;
 
 	memset(arg, 0, sizeof(*arg));
-	arg->state = state(vm);
-	arg->pass = vm->pass;
-	arg->error = -ferry_vm_lost(vm);
-	arg->memory = sizeof(*vm);
-	arg->foreign = atomic64_read(&vm->foreign);
-	for (i = 0; i < vm->nr_ram; i++) {
-		arg->ram_pages += vm->ram[i]->pages;
-		arg->pending += ferry_ram_pending(vm->ram[i]);
-		arg->memory += ferry_ram_memory(vm->ram[i]);
+	arg->backend = ferry_unprotect_backend();
+	arg->budget = max(READ_ONCE(vm->group.budget), 0LL);
+	arg->write_faults = atomic64_read(&count->write_faults);
+	arg->read_faults = atomic64_read(&count->read_faults);
+	arg->opened = atomic64_read(&count->opened);
+	arg->read_mapped = atomic64_read(&count->read_mapped);
+	arg->skipped = atomic64_read(&count->skipped);
+	arg->throttled = atomic64_read(&vm->limiter.waits);
+	arg->throttled_us = div_u64(atomic64_read(&vm->limiter.waited_ns),
+				    NSEC_PER_USEC);
+	for (i = 0; i <= FERRY_GROUP_MAX_ORDER; i++)
+		arg->groups[i] = atomic64_read(&count->groups[i]);
+	for (i = 0; i < nr; i++) {
+		const struct ferry_counters *c = &vm->channel[i]->count;
+
+		arg->opened_changed += READ_ONCE(c->opened_changed);
+		arg->opened_unchanged += READ_ONCE(c->opened_unchanged);
 	}
-	for (i = 0; i < vm->nr_channels; i++)
-		add_channel_counters(arg, vm->channel[i]);
-	mutex_unlock(&vm->lock);
 }
 
 /**
@@ -120,33 +157,37 @@ void ferry_vm_status(struct ferry_vm *vm, struct ferry_status *arg)
  */
 int ferry_vm_group_stats(struct ferry_vm *vm, struct ferry_group_stats *arg)
 {
-	struct ferry_fault_counters *count = &vm->faults;
-	unsigned int i;
+	int err = 0;
 
 	mutex_lock(&vm->lock);
-	if (!vm->mm) {
-		mutex_unlock(&vm->lock);
-		return -ENXIO;
-	}
-
-	memset(arg, 0, sizeof(*arg));
-	arg->backend = ferry_unprotect_backend();
-	arg->budget = max(READ_ONCE(vm->group.budget), 0LL);
-	arg->write_faults = atomic64_read(&count->write_faults);
-	arg->read_faults = atomic64_read(&count->read_faults);
-	arg->opened = atomic64_read(&count->opened);
-	arg->read_mapped = atomic64_read(&count->read_mapped);
-	arg->skipped = atomic64_read(&count->skipped);
-	for (i = 0; i <= FERRY_GROUP_MAX_ORDER; i++)
-		arg->groups[i] = atomic64_read(&count->groups[i]);
-	for (i = 0; i < vm->nr_channels; i++) {
-		const struct ferry_counters *c = &vm->channel[i]->count;
-
-		arg->opened_changed += READ_ONCE(c->opened_changed);
-		arg->opened_unchanged += READ_ONCE(c->opened_unchanged);
-	}
+	if (vm->mm)
+		fill_group_stats(vm, arg);
+	else
+		err = -ENXIO;
 	mutex_unlock(&vm->lock);
-	return 0;
+	return err;
+}
+
+/**
+ * ferry_vm_stats() - FERRY_VM_STATS
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ESRCH.
+ */
+int ferry_vm_stats(struct ferry_vm_stats *arg)
+{
+	struct ferry_vm *vm;
+	int idx;
+
+	idx = ferry_vm_read_lock();
+	vm = ferry_vm_find_pid(&arg->pid);
+	if (vm) {
+		fill_status(vm, &arg->status);
+		fill_group_stats(vm, &arg->group);
+	}
+	ferry_vm_read_unlock(idx);
+	return vm ? 0 : -ESRCH;
 }
 
 static struct ferry_ram *find_ram(const struct ferry_vm *vm, u32 id)

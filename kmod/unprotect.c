@@ -151,7 +151,8 @@ static void unprotect_set(const struct fault_site *site,
 			(end - start) << PAGE_SHIFT);
 }
 
-static void open_group(const struct fault_site *site)
+/* Returns how many pages the guest can now write to, and could not before. */
+static unsigned int open_group(const struct fault_site *site)
 {
 	struct ferry_ram_chunk *chunk = &site->ram->chunk[site->chunk];
 	struct ferry_fault_counters *count = &site->vm->faults;
@@ -171,10 +172,11 @@ static void open_group(const struct fault_site *site)
 	atomic64_inc(&count->groups[ilog2(opened + 1)]);
 	atomic64_add(opened, &count->opened);
 	trace_ferry_group(site->ram, site->chunk, site->page, true, opened);
-	if (!opened)
-		return;
-	unprotect_set(site, &set);
-	map_set(site, &set);
+	if (opened) {
+		unprotect_set(site, &set);
+		map_set(site, &set);
+	}
+	return opened + 1;
 }
 
 static void map_group(const struct fault_site *site)
@@ -249,6 +251,7 @@ static bool find_site(struct ferry_vm *vm, const struct fault_work *work,
 static void handle_fault(struct ferry_vm *vm, const struct fault_work *work)
 {
 	struct fault_site site;
+	unsigned int pages = 0;
 
 	atomic64_inc(work->write ? &vm->faults.write_faults :
 				   &vm->faults.read_faults);
@@ -258,11 +261,15 @@ static void handle_fault(struct ferry_vm *vm, const struct fault_work *work)
 	}
 	/* A chunk that one entry maps needs no group: KVM maps it as one, too. */
 	if (site.scan.huge)
-		return;
-	if (work->write)
-		open_group(&site);
+		pages = FERRY_CHUNK_PAGES;
+	else if (READ_ONCE(vm->group.policy) == FERRY_GROUP_OFF)
+		pages = 1;
+	else if (work->write)
+		pages = open_group(&site);
 	else
 		map_group(&site);
+	if (work->write)
+		ferry_limiter_wait(&vm->limiter, site.vcpu->vcpu_idx, pages);
 }
 
 /* In the vCPU's thread, before it enters the guest again or leaves the kernel. */
@@ -306,7 +313,8 @@ static bool queue_work_here(const struct fault_work *fault)
 static bool wants_faults(const struct ferry_vm *vm)
 {
 	return ferry_vm_pass(vm) && !ferry_vm_lost(vm) &&
-	       READ_ONCE(vm->group.policy) != FERRY_GROUP_OFF;
+	       (READ_ONCE(vm->group.policy) != FERRY_GROUP_OFF ||
+		ferry_limiter_is_on(&vm->limiter));
 }
 
 static void take_fault(struct ferry_vm *vm, struct fault_work *fault)

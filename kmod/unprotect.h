@@ -19,6 +19,8 @@
  *	    for each page: KVM's own fault handler, as if the guest had *read*
  *	guest runs on; its writes to the group cost nothing
  *
+ * Last of all, a vCPU that writes faster than it may is made to wait (limit.h).
+ *
  * A read fault is treated alike, but no page table entry of the VMM changes: what
  * is not writable there is mapped read-only, and tracking stays exact. Opened
  * pages are writable, so the next scan takes them for written (protect.h).

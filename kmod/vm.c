@@ -3,6 +3,7 @@
 
 #include <crypto/hash.h>
 #include <linux/kthread.h>
+#include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -142,6 +143,7 @@ struct ferry_vm *ferry_vm_create(void)
 		return NULL;
 	vm->group.policy = FERRY_GROUP_DYNAMIC;
 	vm->read_order = DEFAULT_READ_ORDER;
+	ferry_limiter_init(&vm->limiter);
 	mutex_init(&vm->lock);
 	INIT_LIST_HEAD(&vm->node);
 	init_waitqueue_head(&vm->begin);
@@ -149,7 +151,7 @@ struct ferry_vm *ferry_vm_create(void)
 	return vm;
 }
 
-static int attached_add(struct ferry_vm *vm, struct mm_struct *mm)
+static int attached_add(struct ferry_vm *vm, struct mm_struct *mm, pid_t pid)
 {
 	struct ferry_vm *other;
 	int err = 0;
@@ -161,6 +163,7 @@ static int attached_add(struct ferry_vm *vm, struct mm_struct *mm)
 	if (!err) {
 		mmgrab(mm);
 		vm->mm = mm;
+		vm->pid = find_get_pid(pid);
 		list_add_rcu(&vm->node, &attached);
 	}
 	mutex_unlock(&attached_lock);
@@ -178,6 +181,7 @@ static void attached_del(struct ferry_vm *vm)
 
 static void put_mm(struct ferry_vm *vm)
 {
+	put_pid(vm->pid);
 	mmdrop(vm->mm);
 	vm->mm = NULL;
 }
@@ -223,6 +227,33 @@ struct ferry_vm *ferry_vm_find(const struct mm_struct *mm)
 }
 
 /**
+ * ferry_vm_find_pid() - Find the VM with this process id or the next higher one
+ * @pid: the id in the caller's pid namespace; out: that of the VM found
+ *
+ * Context: Process context, under ferry_vm_read_lock().
+ * Return: the VM or NULL.
+ */
+struct ferry_vm *ferry_vm_find_pid(pid_t *pid)
+{
+	struct ferry_vm *vm, *found = NULL;
+	pid_t best = 0;
+
+	list_for_each_entry_srcu(vm, &attached, node,
+				 srcu_read_lock_held(&attached_srcu)) {
+		pid_t id = pid_vnr(vm->pid);
+
+		/* 0: a process that the caller's namespace does not know */
+		if (!id || id < *pid || (found && id > best))
+			continue;
+		found = vm;
+		best = id;
+	}
+	if (found)
+		*pid = best;
+	return found;
+}
+
+/**
  * ferry_vm_find_page() - Find the page that a VM has at an address
  * @vm: the VM
  * @address: in the VM's address space, bytes
@@ -258,7 +289,7 @@ static int attach(struct ferry_vm *vm, struct mm_struct *mm,
 		return PTR_ERR(vm->hash);
 
 	ferry_unprotect_hook();
-	err = attached_add(vm, mm);
+	err = attached_add(vm, mm, arg->pid);
 	if (err)
 		goto err_hook;
 
@@ -576,6 +607,34 @@ int ferry_vm_set_group(struct ferry_vm *vm, const struct ferry_group *arg)
 }
 
 /**
+ * ferry_vm_set_limit() - FERRY_LIMIT
+ * @vm: the VM
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or what FERRY_LIMIT documents.
+ */
+int ferry_vm_set_limit(struct ferry_vm *vm, const struct ferry_limit *arg)
+{
+	int err = 0;
+
+	if (arg->max_slowdown > FERRY_LIMIT_MAX_SLOWDOWN ||
+	    !arg->max_slowdown != !arg->pages_per_s)
+		return -EINVAL;
+
+	mutex_lock(&vm->lock);
+	if (!vm->mm)
+		err = -ENXIO;
+	else if (ferry_unprotect_backend() == FERRY_BACKEND_NONE)
+		err = -EOPNOTSUPP;
+	else
+		ferry_limiter_set(&vm->limiter, arg->pages_per_s,
+				  arg->max_slowdown);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+/**
  * ferry_vm_channel_done() - A channel has finished its part of the pass
  * @vm: the VM
  *
@@ -615,6 +674,7 @@ void ferry_vm_destroy(struct ferry_vm *vm)
 	for (i = 0; i < nr; i++)
 		ferry_channel_halt(vm->channel[i]);
 	if (vm->mm) {
+		ferry_limiter_set(&vm->limiter, 0, 0);
 		attached_del(vm);
 		ferry_unprotect_unhook();
 		mmu_notifier_unregister(&vm->notifier, vm->mm);

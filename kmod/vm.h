@@ -22,11 +22,13 @@
 #include <linux/wait.h>
 
 #include "group.h"
+#include "limit.h"
 #include "unprotect.h"
 
 struct crypto_shash;
 struct ferry_channel;
 struct ferry_ram;
+struct pid;
 
 /**
  * struct ferry_vm - a VM
@@ -35,6 +37,7 @@ struct ferry_ram;
  * @node:	in the list of attached VMs
  * @mm:		the VM's address space, NULL before FERRY_ATTACH; holds a
  *		reference to the structure, not to its users
+ * @pid:	the VM's process; for onlookers
  * @notifier:	tells when its mappings change
  * @hash:	keyed hash of pages
  * @codec:	FERRY_CODEC_* that channels use
@@ -54,11 +57,13 @@ struct ferry_ram;
  * @resend:	send pages even if the target has their content
  * @taken:	pages taken before the pass under way began
  * @faults:	what the guest's faults led to
+ * @limiter:	slows writers down
  */
 struct ferry_vm {
 	struct mutex lock;	/* the commands, one at a time */
 	struct list_head node;
 	struct mm_struct *mm;
+	struct pid *pid;
 	struct mmu_notifier notifier;
 	struct crypto_shash *hash;
 	u32 codec;
@@ -78,6 +83,7 @@ struct ferry_vm {
 	bool resend;
 	u64 taken;
 	struct ferry_fault_counters faults;
+	struct ferry_limiter limiter;
 };
 
 struct ferry_vm *ferry_vm_create(void);
@@ -93,11 +99,14 @@ int ferry_vm_get_pending(struct ferry_vm *vm, const struct ferry_pending *arg);
 int ferry_vm_get_digest(struct ferry_vm *vm, struct ferry_digest *arg);
 bool ferry_vm_pass_ended(struct ferry_vm *vm);
 int ferry_vm_set_group(struct ferry_vm *vm, const struct ferry_group *arg);
+int ferry_vm_set_limit(struct ferry_vm *vm, const struct ferry_limit *arg);
 int ferry_vm_group_stats(struct ferry_vm *vm, struct ferry_group_stats *arg);
+int ferry_vm_stats(struct ferry_vm_stats *arg);
 
 int ferry_vm_read_lock(void);
 void ferry_vm_read_unlock(int idx);
 struct ferry_vm *ferry_vm_find(const struct mm_struct *mm);
+struct ferry_vm *ferry_vm_find_pid(pid_t *pid);
 struct ferry_ram *ferry_vm_find_page(struct ferry_vm *vm, unsigned long address,
 				     unsigned long *page);
 

@@ -176,6 +176,22 @@ static void test_work_nomem(void)
 		!scene_differences(&scene), "work-nomem: %lu exits, and nothing is lost", exits);
 }
 
+static void test_opened_blind(void)
+{
+	use(FERRY_GROUP_STATIC, 5, 0);
+	scene_settle(&scene);
+	if (!ferry_fault("opened-blind")) {
+		ktap_skip("not a test build", "the control");
+		return;
+	}
+	exits_of(GUEST_STORE, 1);
+	scene_settle(&scene);
+	ferry_fault("");
+	ktap_ok(scene_differences(&scene) >= PAGES / 2, "the control, opened-blind: shadow and RAM differ");
+	exits_of(GUEST_STORE, 1);
+	ktap_ok(!scene_settle(&scene) && !scene_differences(&scene), "and are equal again without it");
+}
+
 /* --- a live VM */
 
 static volatile bool storming;
@@ -254,7 +270,7 @@ int main(void)
 {
 	struct ram_spec spec = { .size = PAGES * RAM_PAGE, .gpa = GPA };
 
-	ktap_plan(1 + 7 + 4 + 4 + 1 + 2 + 1 + 16 + 1);
+	ktap_plan(1 + 7 + 4 + 4 + 1 + 2 + 1 + 2 + 16 + 1);
 	scene_open(&scene);
 	ram = scene_add_ram(&scene, &spec);
 	vmm_boot(&scene.vmm, 2);
@@ -268,6 +284,7 @@ int main(void)
 	test_resend();
 	test_holes_stay();
 	test_work_nomem();
+	test_opened_blind();
 	test_live();
 	scene_close(&scene);
 	ktap_ok(ferry_unload_module(), "the module unloads");

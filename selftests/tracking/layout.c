@@ -27,6 +27,8 @@ layout(ferry_group, 48, reserved, 24);
 layout(ferry_group_stats, 232, reserved, 168);
 layout(ferry_pending, 48, reserved, 32);
 layout(ferry_digest, 40, reserved, 24);
+layout(ferry_limit, 32, reserved, 16);
+layout(ferry_vm_stats, 464, reserved, 448);
 layout(ferry_consume, 32, reserved, 24);
 layout(ferry_ring, 24, size, 16);
 
@@ -41,4 +43,6 @@ check(FERRY_PENDING == 0xc030f706u);
 check(FERRY_DIGEST == 0xc028f707u);
 check(FERRY_GROUP == 0xc030f708u);
 check(FERRY_GROUP_STATS == 0xc0e8f709u);
+check(FERRY_LIMIT == 0xc020f70au);
+check(FERRY_VM_STATS == 0xc1d0f70bu);
 check(FERRY_CONSUME == 0xc020f740u);

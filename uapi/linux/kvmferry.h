@@ -11,9 +11,11 @@
  *	FERRY_ADD_RAM	 x N	one call for each RAM block
  *	FERRY_ADD_CHANNEL x N	one ring each; returns a file of its own
  *	FERRY_GROUP		how many pages one fault opens, if not by default
+ *	FERRY_LIMIT		how fast the guest may write, if it is to be slowed
  *	FERRY_PASS	 x N	send every page that is pending
  *	FERRY_STATUS		how far it is, and what it cost
  *	FERRY_GROUP_STATS	what the groups brought and cost
+ *	FERRY_VM_STATS		the same of every VM, for onlookers
  *	FERRY_DIGEST		what the other side must hold by now
  *	close(fd)		the VM runs on, unprotected, unharmed
  *
@@ -157,7 +159,7 @@ struct ferry_info {
 
 #define FERRY_FEATURE_HUGE_PAGES	_BITULL(0)	/* transparent huge pages are tracked */
 #define FERRY_FEATURE_FAULT_POINTS	_BITULL(1)	/* a test build: faults can be injected */
-#define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP, FERRY_GROUP_STATS */
+#define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP, FERRY_GROUP_STATS, FERRY_LIMIT */
 
 /**
  * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
@@ -323,6 +325,31 @@ struct ferry_group_stats {
 #define FERRY_BACKEND_PREFAULT		2	/* KVM_PRE_FAULT_MEMORY */
 
 /**
+ * struct ferry_limit - FERRY_LIMIT: slow writers down
+ * @pages_per_s: pages that the guest may begin to write to in a second; 0 any
+ * @max_slowdown: percent of its time that a vCPU may be made to wait, up to
+ *		FERRY_LIMIT_MAX_SLOWDOWN; 0 only together with @pages_per_s 0
+ * @flags:	0
+ * @reserved:	0
+ *
+ * A vCPU whose write opens a page, or a group, beyond this rate waits before it
+ * goes on, at most 100 ms at a time. vCPUs that write nothing new never wait, and
+ * a signal ends every wait. In force from the next fault on, at any time after
+ * FERRY_ATTACH; off at first.
+ *
+ * Errors: -ENXIO not attached; -EOPNOTSUPP this kernel has no way to do it (see
+ * FERRY_GROUP_STATS).
+ */
+struct ferry_limit {
+	__u64 pages_per_s;
+	__u32 max_slowdown;
+	__u32 flags;
+	__u64 reserved[2];
+};
+
+#define FERRY_LIMIT_MAX_SLOWDOWN	99
+
+/**
  * struct ferry_pass - FERRY_PASS: send every page that is pending
  * @flags:	FERRY_PASS_*
  * @reserved0:	0
@@ -416,6 +443,26 @@ struct ferry_status {
  * itself is unharmed.
  */
 #define FERRY_STATE_LOST		3
+
+/**
+ * struct ferry_vm_stats - FERRY_VM_STATS: any VM, seen from outside
+ * @pid:	in: look for the VM with this process id or the next higher one,
+ *		as the caller's pid namespace has it; out: the one found
+ * @flags:	in: 0
+ * @status:	out: as FERRY_STATUS, without a scan
+ * @group:	out: as FERRY_GROUP_STATS
+ * @reserved:	0
+ *
+ * On any file of the device, attached or not. Whoever may open the device may see
+ * all VMs. Errors: -ESRCH there is none with such an id.
+ */
+struct ferry_vm_stats {
+	__s32 pid;
+	__u32 flags;
+	struct ferry_status status;
+	struct ferry_group_stats group;
+	__u64 reserved[2];
+};
 
 /**
  * struct ferry_pending - FERRY_PENDING: which pages are pending
@@ -515,6 +562,8 @@ struct ferry_consume {
 #define FERRY_DIGEST		_IOWR(FERRY_IOCTL_TYPE, 0x07, struct ferry_digest)
 #define FERRY_GROUP		_IOWR(FERRY_IOCTL_TYPE, 0x08, struct ferry_group)
 #define FERRY_GROUP_STATS	_IOWR(FERRY_IOCTL_TYPE, 0x09, struct ferry_group_stats)
+#define FERRY_LIMIT		_IOWR(FERRY_IOCTL_TYPE, 0x0a, struct ferry_limit)
+#define FERRY_VM_STATS		_IOWR(FERRY_IOCTL_TYPE, 0x0b, struct ferry_vm_stats)
 
 #define FERRY_CONSUME		_IOWR(FERRY_IOCTL_TYPE, 0x40, struct ferry_consume)
 
