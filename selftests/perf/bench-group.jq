@@ -37,10 +37,10 @@ def sequential:
 	($all[] | select(.policy == "dynamic")) as $d |
 	(($all[] | select(.policy == "kvm-dirty-log").exits_each[0]) // "?") as $kvm |
 	($d.exits_each | map(tostring) | join(", ")) as $each |
-	verdict($d.exits_each | max <= 128;
-		"sequential, dynamic, cold: no more than 128 exits in each of the first 3 rounds: \($each) (KVM: \($kvm))"),
-	verdict($d.exits_each | min <= 128;
-		"sequential, dynamic, cold: no more than 128 exits within the first 3 rounds: \($each)");
+	"sequential, dynamic, from a cold start: no more than 128 exits" as $text |
+	verdict($d.exits_each | add <= 128; $text + " in the first 3 rounds together: \($each) (KVM: \($kvm) each)"),
+	verdict($d.exits_each | max <= 128; $text + " in each of them"),
+	verdict($d.exits_each | min <= 128; $text + " in one of them at least");
 
 def unchanged:
 	(map(select(.policy == "dynamic" and .pages_resent > 0)) | group_by(.pattern)[]) |
@@ -74,6 +74,7 @@ def correct:
 	(map(select(.differ != null and .differ > 0) | "\(.pattern)/\(.policy)") | unique) as $bad |
 	verdict($bad == []; "no page would differ at the target" + ($bad | map(": " + .) | add // ""));
 
+# Work in a fixed time depends on what else the machine does meanwhile, exits for each changed page much less.
 # Several runs of one policy count as one long run.
 def sums: {exits: map(.exits) | add, cost: map(cost) | add, work: map(.work) | add, rounds: map(.rounds) | add,
 	seconds: map(.seconds) | add};
@@ -93,6 +94,9 @@ def linux_sort:
 	"#       without exits for the host's own interrupts: \($cost | two_digits)",
 	verdict($work >= 1 and $but == "";
 		"linux-sort: work no less than under KVM's log: \($work | two_digits) times" + $but),
+	("#       exits for each page that had changed, without the host's interrupts: " +
+		([$all | group_by(.policy)[] | select(.[0].changed > 0) |
+			"\(.[0].policy) \((map(cost) | add) / (map(.changed) | add) | two_digits)"] | join(", "))),
 	("#       work in each run, in 1e6 units: " +
 		([$all[] | select(.policy == "kvm-dirty-log" or .policy == "dynamic") | "\(.policy) \(.work / 1e6 | floor)"] | join(", ")));
 

@@ -9,7 +9,7 @@
 # A write between the protecting of its page and the line "t" comes a moment too early here.
 
 BEGIN {
-	print "# writes of a guest; p: pass, t BLOCK CHUNK: chunk taken, w BLOCK PAGE: first write since then"
+	print "# recorded by bench-trace.awk"
 }
 
 # name=value pairs of the event are words here: "block 0 page 12 write: 0 more"

@@ -12,7 +12,8 @@
 #define READ_ORDER	5
 #define PATIENCE_MS	120000
 
-#define STATIC(n) { FERRY_GROUP_STATIC, n, READ_ORDER, 0, 0, {} }
+#define GROUP(kind, n, reads) \
+	{ .policy = FERRY_GROUP_##kind, .order = (n), .read_order = (reads) }
 
 /*
  * "off" is what the module does without groups, reads included; static:1 differs from
@@ -20,15 +21,15 @@
  * traces.
  */
 const struct policy policies[] = {
-	{ "dynamic", TRACK_FERRY, { FERRY_GROUP_DYNAMIC, 0, READ_ORDER, 0, 0, {} } },
-	{ "contiguous", TRACK_FERRY, { FERRY_GROUP_CONTIGUOUS, 0, READ_ORDER, 0, 0, {} } },
-	{ "static:1", TRACK_FERRY, STATIC(0) },
-	{ "static:8", TRACK_FERRY, STATIC(3) },
-	{ "static:32", TRACK_FERRY, STATIC(5) },
-	{ "static:128", TRACK_FERRY, STATIC(7) },
-	{ "static:512", TRACK_FERRY, STATIC(9) },
-	{ "off", TRACK_FERRY, { FERRY_GROUP_OFF, 0, 0, 0, 0, {} } },
-	{ "single", TRACK_FERRY, { FERRY_GROUP_STATIC, 0, 0, 0, 0, {} } },
+	{ "dynamic", TRACK_FERRY, GROUP(DYNAMIC, 0, READ_ORDER) },
+	{ "contiguous", TRACK_FERRY, GROUP(CONTIGUOUS, 0, READ_ORDER) },
+	{ "static:1", TRACK_FERRY, GROUP(STATIC, 0, READ_ORDER) },
+	{ "static:8", TRACK_FERRY, GROUP(STATIC, 3, READ_ORDER) },
+	{ "static:32", TRACK_FERRY, GROUP(STATIC, 5, READ_ORDER) },
+	{ "static:128", TRACK_FERRY, GROUP(STATIC, 7, READ_ORDER) },
+	{ "static:512", TRACK_FERRY, GROUP(STATIC, 9, READ_ORDER) },
+	{ "off", TRACK_FERRY, GROUP(OFF, 0, 0) },
+	{ "single", TRACK_FERRY, GROUP(STATIC, 0, 0) },
 	{ "kvm-dirty-log", TRACK_KVM_LOG, {} },
 	{ "none", TRACK_NOTHING, {} },
 	{},
