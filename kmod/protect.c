@@ -154,6 +154,7 @@ static void protect_runs(const struct ferry_ram *ram, unsigned long chunk,
 			 struct ferry_turn *turn)
 {
 	pgoff_t index = ram->index + (chunk << FERRY_CHUNK_SHIFT);
+	struct ferry_ram_chunk *c = &ram->chunk[chunk];
 	unsigned long start, end;
 
 	for_each_set_bitrange(start, end, set->page, FERRY_CHUNK_PAGES) {
@@ -161,6 +162,12 @@ static void protect_runs(const struct ferry_ram *ram, unsigned long chunk,
 					end - start);
 		turn->runs++;
 	}
+
+	/* Afterwards: whoever comes in between costs a call too many, not an exit. */
+	spin_lock(&c->lock);
+	bitmap_or(c->dropped.page, c->dropped.page, set->page,
+		  FERRY_CHUNK_PAGES);
+	spin_unlock(&c->lock);
 }
 
 /* Guarantee 3 broken on purpose, with a window wide enough to be seen. */

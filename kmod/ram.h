@@ -50,12 +50,15 @@ static inline void ferry_hash_xor(struct ferry_hash *hash,
 
 /**
  * struct ferry_ram_chunk - what is remembered of a chunk
- * @lock:	protects @group
+ * @lock:	protects what follows
  * @group:	what its groups have taught
+ * @dropped:	pages that were protected, for which KVM therefore dropped its
+ *		mapping, and that nobody has mapped for the guest since
  */
 struct ferry_ram_chunk {
 	spinlock_t lock;	/* see above */
 	struct ferry_group_chunk group;
+	struct ferry_chunk_set dropped;
 };
 
 /**

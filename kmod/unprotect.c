@@ -125,17 +125,28 @@ static bool map_page(const struct fault_site *site, unsigned int page)
 	return ret > 0;
 }
 
-/* Returns how many pages were mapped. */
+/*
+ * Returns how many pages were mapped. A signal may end it early: what is left belongs to
+ * the next fault in the chunk.
+ */
 static unsigned long map_set(const struct fault_site *site,
-			     const struct ferry_chunk_set *set)
+			     struct ferry_chunk_set *set)
 {
+	struct ferry_ram_chunk *chunk = &site->ram->chunk[site->chunk];
 	unsigned long page, mapped = 0;
 
 	for_each_set_bit(page, set->page, FERRY_CHUNK_PAGES) {
 		if (!map_page(site, page))
 			break;
+		__clear_bit(page, set->page);
 		mapped++;
 		cond_resched();
+	}
+	if (page < FERRY_CHUNK_PAGES) {
+		spin_lock(&chunk->lock);
+		bitmap_or(chunk->dropped.page, chunk->dropped.page, set->page,
+			  FERRY_CHUNK_PAGES);
+		spin_unlock(&chunk->lock);
 	}
 	return mapped;
 }
@@ -168,6 +179,8 @@ static unsigned int open_group(const struct fault_site *site)
 	opened = ferry_group_open(&site->vm->group, &chunk->group,
 				  site->ram->first_chunk + site->chunk, &view,
 				  site->page, &set);
+	bitmap_andnot(chunk->dropped.page, chunk->dropped.page, set.page,
+		      FERRY_CHUNK_PAGES);
 	spin_unlock(&chunk->lock);
 
 	atomic64_inc(&count->groups[ilog2(opened + 1)]);
@@ -180,21 +193,32 @@ static unsigned int open_group(const struct fault_site *site)
 	return opened + 1;
 }
 
-static void map_group(const struct fault_site *site)
+/*
+ * Gives the guest back what it could read until the pages around were protected. Only
+ * these: the others have kept their mapping, or never had one.
+ */
+static unsigned long map_group(const struct fault_site *site)
 {
+	struct ferry_ram_chunk *chunk = &site->ram->chunk[site->chunk];
 	unsigned int pages = 1 << READ_ONCE(site->vm->read_order);
-	unsigned int first = round_down(site->page, pages);
 	struct ferry_chunk_set set;
 	unsigned long mapped;
 
 	bitmap_zero(set.page, FERRY_CHUNK_PAGES);
-	bitmap_set(set.page, first, pages);
-	__clear_bit(site->page, set.page);
+	bitmap_set(set.page, round_down(site->page, pages), pages);
+
+	spin_lock(&chunk->lock);
+	__clear_bit(site->page, chunk->dropped.page);
+	bitmap_and(set.page, set.page, chunk->dropped.page, FERRY_CHUNK_PAGES);
+	bitmap_andnot(chunk->dropped.page, chunk->dropped.page, set.page,
+		      FERRY_CHUNK_PAGES);
+	spin_unlock(&chunk->lock);
+
 	bitmap_and(set.page, set.page, site->scan.present.page,
 		   FERRY_CHUNK_PAGES);
 	mapped = map_set(site, &set);
 	atomic64_add(mapped, &site->vm->faults.read_mapped);
-	trace_ferry_group(site->ram, site->chunk, site->page, false, mapped);
+	return mapped;
 }
 
 /*
@@ -249,10 +273,30 @@ static bool find_site(struct ferry_vm *vm, const struct fault_work *work,
 	       limit_to_slot(site, work->address);
 }
 
+/* Returns how many pages a write fault has made writable. */
+static unsigned int handle_group(const struct fault_site *site, bool write)
+{
+	unsigned int pages = 1;
+	unsigned long mapped;
+
+	/* A chunk that one entry maps needs no group: KVM maps it as one, too. */
+	if (site->scan.huge)
+		return FERRY_CHUNK_PAGES;
+	if (READ_ONCE(site->vm->group.policy) == FERRY_GROUP_OFF)
+		return 1;
+	if (write)
+		pages = open_group(site);
+	mapped = map_group(site);
+	if (!write)
+		trace_ferry_group(site->ram, site->chunk, site->page, false,
+				  mapped);
+	return pages;
+}
+
 static void handle_fault(struct ferry_vm *vm, const struct fault_work *work)
 {
 	struct fault_site site;
-	unsigned int pages = 0;
+	unsigned int pages;
 
 	atomic64_inc(work->write ? &vm->faults.write_faults :
 				   &vm->faults.read_faults);
@@ -260,15 +304,7 @@ static void handle_fault(struct ferry_vm *vm, const struct fault_work *work)
 		atomic64_inc(&vm->faults.skipped);
 		return;
 	}
-	/* A chunk that one entry maps needs no group: KVM maps it as one, too. */
-	if (site.scan.huge)
-		pages = FERRY_CHUNK_PAGES;
-	else if (READ_ONCE(vm->group.policy) == FERRY_GROUP_OFF)
-		pages = 1;
-	else if (work->write)
-		pages = open_group(&site);
-	else
-		map_group(&site);
+	pages = handle_group(&site, work->write);
 	if (work->write)
 		ferry_limiter_wait(&vm->limiter, site.vcpu->vcpu_idx, pages);
 }

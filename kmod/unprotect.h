@@ -21,9 +21,11 @@
  *
  * Last of all, a vCPU that writes faster than it may is made to wait (limit.h).
  *
- * A read fault is treated alike, but no page table entry of the VMM changes: what
- * is not writable there is mapped read-only, and tracking stays exact. Opened
- * pages are writable, so the next scan takes them for written (protect.h).
+ * To protect pages makes KVM drop its mappings of them, so the guest cannot even
+ * read them. Any fault, of either kind, therefore also maps again what was dropped
+ * around it: as no page table entry of the VMM changes for that, these pages are
+ * mapped read-only, and tracking stays exact. Opened pages are writable, so the
+ * next scan takes them for written (protect.h).
  *
  * The rules. To break one of the first three can lose a write of the guest: where
  * KVM cannot resolve the fault that we ask for, it emulates the *current*

@@ -28,7 +28,7 @@ static LIST_HEAD(attached);
 static DEFINE_MUTEX(attached_lock);	/* protects @attached */
 DEFINE_STATIC_SRCU(attached_srcu);
 
-#define DEFAULT_READ_ORDER	5
+#define DEFAULT_READ_ORDER	FERRY_GROUP_MAX_ORDER
 
 /* How many channels there are, for those without vm->lock. */
 static unsigned int channels_made(struct ferry_vm *vm)

@@ -142,7 +142,7 @@ static void test_pressure(void)
 		one = swapped();
 		most = one > most ? one : most;
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec - start.tv_sec < 4);
+	} while (now.tv_sec - start.tv_sec < (most ? 4 : 60));
 	vmm_end(&scene.vmm, 0);
 	ferry_must_pass(&scene.ferry, FERRY_PASS_FINAL);
 	ktap_ok(most, "under pressure %lu pages were on swap at a time", most);

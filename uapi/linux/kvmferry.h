@@ -241,8 +241,8 @@ struct ferry_add_channel {
  * @policy:	FERRY_GROUP_*, for write faults
  * @order:	FERRY_GROUP_STATIC: binary logarithm of the pages of a group, up
  *		to FERRY_GROUP_MAX_ORDER; otherwise 0
- * @read_order:	binary logarithm of the pages that a read fault maps, up to
- *		FERRY_GROUP_MAX_ORDER; 0 only the page itself
+ * @read_order:	binary logarithm of the pages, aligned, that a fault makes readable
+ *		again, up to FERRY_GROUP_MAX_ORDER; 0 only the page itself
  * @flags:	FERRY_GROUP_RESEND or 0
  * @floor:	pages: with FERRY_GROUP_DYNAMIC, no page is opened on suspicion
  *		once a pass sends no more than this many. Best the number of pages
@@ -257,7 +257,7 @@ struct ferry_add_channel {
  * by its content, which decides how later groups are made.
  *
  * In force from the next fault on; at any time after FERRY_ATTACH. Without it:
- * FERRY_GROUP_DYNAMIC, @read_order 5, @floor 0. Where the kernel offers no way to
+ * FERRY_GROUP_DYNAMIC, @read_order 9, @floor 0. Where the kernel offers no way to
  * do it (FERRY_GROUP_STATS says so) every setting is accepted and each fault
  * opens one page.
  *
