@@ -111,6 +111,14 @@ static const struct {
 	  { ZERO(ferry_pending, flags), ZERO(ferry_pending, reserved) } },
 	{ "DIGEST", FERRY_DIGEST, sizeof(struct ferry_digest),
 	  { ZERO(ferry_digest, reserved) } },
+	{ "GROUP", FERRY_GROUP, sizeof(struct ferry_group),
+	  { ZERO(ferry_group, reserved) } },
+	{ "GROUP_STATS", FERRY_GROUP_STATS, sizeof(struct ferry_group_stats),
+	  { ZERO(ferry_group_stats, flags), ZERO(ferry_group_stats, reserved) } },
+	{ "LIMIT", FERRY_LIMIT, sizeof(struct ferry_limit),
+	  { ZERO(ferry_limit, flags), ZERO(ferry_limit, reserved) } },
+	{ "VM_STATS", FERRY_VM_STATS, sizeof(struct ferry_vm_stats),
+	  { ZERO(ferry_vm_stats, flags), ZERO(ferry_vm_stats, reserved) } },
 };
 
 #define ARGUMENTS	(sizeof(arguments) / sizeof(*arguments))
@@ -123,7 +131,7 @@ static unsigned int accepted(struct ferry *f, unsigned int i)
 
 	for (zone = 0; zone < 2; zone++) {
 		for (byte = 0; byte < arguments[i].zero[zone].size; byte++) {
-			uint8_t arg[256] = {};
+			uint8_t arg[512] = {};
 
 			arg[arguments[i].zero[zone].at + byte] = 0x80;
 			count += ferry_ioctl(f->fd, arguments[i].command, arg) != -EINVAL;
@@ -197,7 +205,7 @@ int main(void)
 {
 	struct ram_spec spec = { .size = SIZE };
 
-	ktap_plan(3 * ARGUMENTS + 140);
+	ktap_plan(3 * ARGUMENTS + 162);
 	ferry_load_module();
 	ram_create(&ram, &spec);
 	test_commands();
@@ -207,6 +215,9 @@ int main(void)
 	test_ram();
 	test_order();
 	test_channels();
+	test_groups();
+	test_limit();
+	test_vm_stats();
 	test_busy();
 	test_pending();
 	test_ring();

@@ -24,6 +24,81 @@ void test_channels(void)
 	ferry_close(f);
 }
 
+static long set_group(struct ferry *f, uint32_t policy, uint32_t order, uint32_t read_order,
+		      uint32_t flags)
+{
+	struct ferry_group group = {
+		.policy = policy, .order = order, .read_order = read_order, .flags = flags,
+	};
+
+	return ferry_group(f, &group);
+}
+
+void test_groups(void)
+{
+	struct ferry_group_stats stats;
+	struct ferry *f = fresh();
+
+	expect(ENXIO, set_group(f, FERRY_GROUP_DYNAMIC, 0, 0, 0), "groups before attach");
+	expect(ENXIO, ferry_group_stats(f, &stats), "statistics of groups before attach");
+	ferry_close(f);
+
+	f = attached();
+	expect(EINVAL, set_group(f, FERRY_GROUP_DYNAMIC + 1, 0, 0, 0), "groups: unknown policy");
+	expect(EINVAL, set_group(f, FERRY_GROUP_STATIC, FERRY_GROUP_MAX_ORDER + 1, 0, 0),
+	       "groups: larger than a chunk");
+	expect(EINVAL, set_group(f, FERRY_GROUP_DYNAMIC, 1, 0, 0), "groups: an order for dynamic ones");
+	expect(EINVAL, set_group(f, FERRY_GROUP_OFF, 0, FERRY_GROUP_MAX_ORDER + 1, 0),
+	       "groups: too much to read");
+	expect(EINVAL, set_group(f, FERRY_GROUP_OFF, 0, 0, FERRY_GROUP_RESEND << 1),
+	       "groups: unknown flag");
+	expect(0, set_group(f, FERRY_GROUP_STATIC, FERRY_GROUP_MAX_ORDER, FERRY_GROUP_MAX_ORDER,
+			    FERRY_GROUP_RESEND), "groups: the largest");
+	expect(0, ferry_group_stats(f, &stats), "statistics of groups");
+	ferry_close(f);
+}
+
+static long set_limit(struct ferry *f, uint64_t pages_per_s, uint32_t max_slowdown)
+{
+	struct ferry_limit limit = { .pages_per_s = pages_per_s, .max_slowdown = max_slowdown };
+
+	return ferry_ioctl(f->fd, FERRY_LIMIT, &limit);
+}
+
+void test_limit(void)
+{
+	struct ferry *f = fresh();
+
+	expect(ENXIO, set_limit(f, 1, 1), "limit before attach");
+	ferry_close(f);
+
+	f = attached();
+	expect(EINVAL, set_limit(f, 1, 0), "limit: no slowdown");
+	expect(EINVAL, set_limit(f, 0, 1), "limit: no rate");
+	expect(EINVAL, set_limit(f, 1, FERRY_LIMIT_MAX_SLOWDOWN + 1), "limit: a standstill");
+	expect(0, set_limit(f, -1, FERRY_LIMIT_MAX_SLOWDOWN), "limit: as much as anyone can say");
+	expect(0, set_limit(f, 0, 0), "no limit");
+	ferry_close(f);
+}
+
+void test_vm_stats(void)
+{
+	struct ferry_vm_stats stats = {};
+	struct ferry *f = fresh();
+
+	expect(ESRCH, ferry_ioctl(f->fd, FERRY_VM_STATS, &stats), "all VMs: there is none");
+	ferry_close(f);
+
+	f = ready();
+	expect(0, ferry_ioctl(f->fd, FERRY_VM_STATS, &stats), "all VMs: the first one");
+	expect_that(stats.pid == getpid() && stats.status.ram_pages == SIZE / RAM_PAGE,
+		    "all VMs: it is this one");
+	expect(0, ferry_ioctl(f->fd, FERRY_VM_STATS, &stats), "all VMs: by its very id");
+	stats.pid++;
+	expect(ESRCH, ferry_ioctl(f->fd, FERRY_VM_STATS, &stats), "all VMs: no other");
+	ferry_close(f);
+}
+
 /* In the middle of a pass: the ring is full and nobody consumes. */
 void test_busy(void)
 {
