@@ -208,8 +208,11 @@ static int take_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 	if (!mmget_not_zero(mm))
 		return -ESRCH;
 	WRITE_ONCE(channel->protecting, true);
+	WRITE_ONCE(ram->chunk[chunk].protecting, true);
 	ferry_protect_turn(mm, ram, chunk, turn);
+	WRITE_ONCE(ram->chunk[chunk].protecting, false);
 	WRITE_ONCE(channel->protecting, false);
+	wake_up_all(&channel->vm->protected);
 	mmput(mm);
 	trace_ferry_turn(channel, ram, chunk);
 

@@ -258,15 +258,37 @@ static struct folio *ram_fetch(const struct ferry_ram *ram, pgoff_t index)
 				    mapping_gfp_mask(ram->mapping));
 }
 
+static struct folio *ram_try_folio(const struct ferry_ram *ram, pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(ram->mapping, index);
+	bool gone;
+
+	if (ferry_no_folio(folio))
+		folio = ram_fetch(ram, index);
+	if (IS_ERR_OR_NULL(folio) || folio_test_uptodate(folio))
+		return folio;
+
+	/*
+	 * Preallocated and never touched; or a huge page that is just being put
+	 * together, to which the small ones have not been copied yet. That one
+	 * is locked until it is complete, or has gone again.
+	 */
+	folio_lock(folio);
+	gone = folio->mapping != ram->mapping;
+	folio_unlock(folio);
+	if (!gone)
+		return folio;
+	folio_put(folio);
+	return ERR_PTR(-EAGAIN);
+}
+
 /* The folio of a page with a reference, NULL for a hole, or an error. */
 static struct folio *ram_get_folio(const struct ferry_ram *ram, pgoff_t index)
 {
 	struct folio *folio;
 
 	do {
-		folio = filemap_get_folio(ram->mapping, index);
-		if (ferry_no_folio(folio))
-			folio = ram_fetch(ram, index);
+		folio = ram_try_folio(ram, index);
 	} while (folio == ERR_PTR(-EAGAIN));
 	return folio;
 }

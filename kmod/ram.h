@@ -54,11 +54,13 @@ static inline void ferry_hash_xor(struct ferry_hash *hash,
  * @group:	what its groups have taught
  * @dropped:	pages that were protected, for which KVM therefore dropped its
  *		mapping, and that nobody has mapped for the guest since
+ * @protecting:	a worker is protecting pages here right now; no lock
  */
 struct ferry_ram_chunk {
 	spinlock_t lock;	/* see above */
 	struct ferry_group_chunk group;
 	struct ferry_chunk_set dropped;
+	bool protecting;
 };
 
 /**

@@ -22,6 +22,9 @@
 /* In SVM's error code and in VMX's exit qualification alike. */
 #define FAULT_WRITE	BIT_ULL(1)
 
+/* Longer than it ever takes to protect a chunk. */
+#define MAX_PROTECTION_MS	20
+
 /*
  * What we need of KVM, held while any VM is attached. KVM is not linked to: the
  * module also serves hosts on which KVM is not loaded or does not export this.
@@ -186,10 +189,11 @@ static unsigned int open_group(const struct fault_site *site)
 	atomic64_inc(&count->groups[ilog2(opened + 1)]);
 	atomic64_add(opened, &count->opened);
 	trace_ferry_group(site->ram, site->chunk, site->page, true, opened);
-	if (opened) {
-		unprotect_set(site, &set);
-		map_set(site, &set);
-	}
+
+	/* The page itself, too: KVM may have been told to try again. */
+	__set_bit(site->page, set.page);
+	unprotect_set(site, &set);
+	map_set(site, &set);
 	return opened + 1;
 }
 
@@ -251,6 +255,18 @@ static bool limit_to_slot(struct fault_site *site, unsigned long address)
 	return end;
 }
 
+/*
+ * A fault on a page that is just being protected cannot be resolved until that is done:
+ * KVM would let the guest run into it again and again, an exit each time.
+ */
+static void wait_for_protection(struct ferry_vm *vm, struct ferry_ram *ram,
+				unsigned long chunk)
+{
+	wait_event_interruptible_timeout(vm->protected,
+					 !READ_ONCE(ram->chunk[chunk].protecting),
+					 msecs_to_jiffies(MAX_PROTECTION_MS));
+}
+
 /* Rule 3, and what else must hold before anything is opened. */
 static bool find_site(struct ferry_vm *vm, const struct fault_work *work,
 		      struct fault_site *site)
@@ -268,6 +284,7 @@ static bool find_site(struct ferry_vm *vm, const struct fault_work *work,
 	site->chunk = page >> FERRY_CHUNK_SHIFT;
 	site->page = page & (FERRY_CHUNK_PAGES - 1);
 	site->gfn = work->gfn - site->page;
+	wait_for_protection(vm, site->ram, site->chunk);
 	ferry_protect_look(current->mm, site->ram, site->chunk, &site->scan);
 	return ferry_fault(FERRY_FAULT_SLOT_BLIND) ||
 	       limit_to_slot(site, work->address);
@@ -286,6 +303,8 @@ static unsigned int handle_group(const struct fault_site *site, bool write)
 		return 1;
 	if (write)
 		pages = open_group(site);
+	else
+		map_page(site, site->page);
 	mapped = map_group(site);
 	if (!write)
 		trace_ferry_group(site->ram, site->chunk, site->page, false,

@@ -11,9 +11,11 @@
  *	guest writes to a protected page: exit
  *	  KVM's tracepoint kvm_page_fault	(atomic context)
  *	    probe: a followed page of an attached VM? queue work for this thread
- *	  KVM resolves the fault for this one page
+ *	  KVM resolves the fault for this one page, unless its mappings are just
+ *	  being changed: then the guest would have to try again
  *	before the vCPU enters the guest again: task work
  *	  (may sleep, the vCPU is loaded, kvm->srcu is not held)
+ *	    wait, should a worker be protecting pages of this very chunk
  *	    policy chooses the pages of the group			(group.c)
  *	    write fault: make the VMM's page table entries writable
  *	    for each page: KVM's own fault handler, as if the guest had *read*

@@ -148,6 +148,7 @@ struct ferry_vm *ferry_vm_create(void)
 	INIT_LIST_HEAD(&vm->node);
 	init_waitqueue_head(&vm->begin);
 	init_waitqueue_head(&vm->end);
+	init_waitqueue_head(&vm->protected);
 	return vm;
 }
 

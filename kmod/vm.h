@@ -50,6 +50,7 @@ struct pid;
  * @running:	channels still at work on it
  * @begin:	woken when a pass begins
  * @end:	woken when a pass has ended or tracking was lost
+ * @protected:	woken when a worker has protected what it took of a chunk
  * @lost:	0 or the negative errno that ended tracking
  * @foreign:	pages made pending by changes of the VM's mappings
  * @group:	how write faults are grouped
@@ -76,6 +77,7 @@ struct ferry_vm {
 	atomic_t running;
 	wait_queue_head_t begin;
 	wait_queue_head_t end;
+	wait_queue_head_t protected;
 	int lost;
 	atomic64_t foreign;
 	struct ferry_group_vm group;

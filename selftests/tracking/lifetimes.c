@@ -74,9 +74,11 @@ static long vm_errors(struct vmm *vmm, long argument)
 	(void)argument;
 	for (i = 0; i < vmm->vcpus; i++) {
 		uint64_t before = vmm->vcpu[i].box->done;
+		int naps = 600;
 
-		nap_us(50000);
-		idle += vmm->vcpu[i].box->done == before;
+		while (vmm->vcpu[i].box->done == before && --naps)
+			nap_us(50000);
+		idle += !naps;
 		vmm_end(vmm, i);
 	}
 	return vmm_random_errors(vmm, &vmm->ram[GUEST]) + idle;
