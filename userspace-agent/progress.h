@@ -26,6 +26,7 @@
  * with these counts, in a pass or in all
  *
  *	pages_unchanged	looked at, and not sent as the target has them so
+ *			(or sent all the same, with --resend-unchanged)
  *	write_faults, read_faults	of the guest
  *	opened, opened_changed, opened_unchanged	pages opened besides the
  *			ones that faulted, and what became of them

@@ -92,12 +92,12 @@ struct source {
 	struct kernel kernel;
 	struct sender sender[FERRY_MAX_CHANNELS];
 	bool passing;			/* a pass is under way in the kernel */
+	bool slowed;			/* the VM was limited, and the user told */
 	uint64_t pass;			/* its number, or that of the last one */
 	int64_t pass_us;		/* when it began */
 	struct converge converge;
 	unsigned int blackout_ms;	/* expected */
 	uint64_t floor;			/* pages, as the kernel knows it */
-	bool slowed;			/* the VM was limited, and the user told */
 
 	/* The target */
 	struct frames control;

@@ -6,10 +6,10 @@ set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
-# 1200 pages a second on the link, several times as many in the guest, and nothing is compressed.
-LINK=40mbit
+# 600 pages a second on the link, several times as many in the guest, and nothing is compressed.
+LINK=20mbit
 GUEST_RAM=128
-GUEST_ORDERS="ws=40 rate=4000 verify=1000"
+GUEST_ORDERS="ws=16 rate=4000 verify=1000"
 GUEST_PATIENCE=500
 
 shape() {
