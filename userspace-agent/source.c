@@ -68,14 +68,14 @@ static double ratio(const struct source *s)
 static json_t *summary(const struct source *s)
 {
 	const struct ferry_status *k = &s->last.status;
-	uint64_t sent = kernel_sent(k);
+	uint64_t sent = kernel_sent(k), raw = sent << FERRY_PAGE_SHIFT;
 	json_t *object =
 		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:s, s:s, s:s}",
 			  "status", "moved",
 			  "passes", (json_int_t)s->pass,
 			  "pages_sent", (json_int_t)sent,
 			  "pages_zero", (json_int_t)k->zero,
-			  "bytes_raw", (json_int_t)(sent << FERRY_PAGE_SHIFT),
+			  "bytes_raw", (json_int_t)raw,
 			  "bytes_wire", (json_int_t)k->bytes_wire,
 			  "ratio", ratio(s),
 			  "blackout_ms", blackout_ms(s),
