@@ -8,17 +8,23 @@
  */
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "cli.h"
+#include "policy.h"
 #include "source.h"
+#include "stat.h"
 #include "target.h"
 
 #define COMMON_HELP \
 "  --state-dir DIR     where owner records are kept (" JOURNAL_DIR ")\n" \
+OUTPUT_HELP
+
+#define OUTPUT_HELP \
 "  --json              one JSON object per line on standard output\n" \
 "  --verbose           say more\n" \
 "  --help              this text\n"
@@ -35,6 +41,12 @@ static const char send_help[] =
 "  --codec NAME        lz4 or none (lz4)\n"
 "  --downtime MS       switch over once the blackout is expected to be so short (300)\n"
 "  --max-passes N      switch over after N passes at the latest (30)\n"
+"  --max-slowdown PC   percent of its time that a vCPU may be made to wait if the VM\n"
+"                      writes faster than it can be sent, 0 to 99; 0 never (70)\n"
+"  --group POLICY      how many pages one write fault opens: off, contiguous, dynamic\n"
+"                      or static:N, N a power of two up to 512 (dynamic)\n"
+"  --read-group N      pages that a read fault maps, a power of two up to 512 (32)\n"
+"  --resend-unchanged  send pages even if the target has their content already\n"
 "  --timeout S         give up when a step takes longer (30)\n"
 "  --verify full       before the commit, read all RAM on both sides and compare\n"
 "  --insecure          send RAM in clear text beyond the loopback interface\n"
@@ -71,6 +83,16 @@ COMMON_HELP
 "\n"
 "Exit status: 0 it can; 1 it cannot; 2 usage.\n";
 
+static const char stat_help[] =
+"Usage: kvmferry stat [OPTION]...\n"
+"\n"
+"Tells how the VMs come along that are being moved away from this host.\n"
+"\n"
+"  --pid PID           only the VM of this process\n"
+OUTPUT_HELP
+"\n"
+"Exit status: 0 told, even if there is none; 1 not, or no VM PID; 2 usage.\n";
+
 static const char main_help[] =
 "Usage: kvmferry COMMAND [OPTION]...\n"
 "\n"
@@ -79,6 +101,7 @@ static const char main_help[] =
 "  send       move a VM away from this host\n"
 "  receive    wait for a VM and run it on this host\n"
 "  check      look whether a VM can be moved\n"
+"  stat       tell how the VMs that are being moved come along\n"
 "  help       this text, or that of a COMMAND\n"
 "  version    which kvmferry this is\n"
 "\n"
@@ -91,13 +114,17 @@ static const char main_help[] =
 enum option_key {
 	OPT_QMP = 256, OPT_TO, OPT_LISTEN, OPT_CHANNELS, OPT_RING, OPT_CODEC,
 	OPT_DOWNTIME, OPT_MAX_PASSES, OPT_TIMEOUT, OPT_VERIFY, OPT_INSECURE,
-	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_STATE_DIR, OPT_JSON,
-	OPT_VERBOSE, OPT_HELP,
+	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
+	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
+	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
 
 #define COMMON_OPTIONS						\
 	{ "qmp", required_argument, NULL, OPT_QMP },		\
 	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },\
+	OUTPUT_OPTIONS
+
+#define OUTPUT_OPTIONS						\
 	{ "json", no_argument, NULL, OPT_JSON },		\
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },		\
 	{ "help", no_argument, NULL, OPT_HELP },		\
@@ -110,6 +137,10 @@ static const struct option send_options[] = {
 	{ "codec", required_argument, NULL, OPT_CODEC },
 	{ "downtime", required_argument, NULL, OPT_DOWNTIME },
 	{ "max-passes", required_argument, NULL, OPT_MAX_PASSES },
+	{ "max-slowdown", required_argument, NULL, OPT_MAX_SLOWDOWN },
+	{ "group", required_argument, NULL, OPT_GROUP },
+	{ "read-group", required_argument, NULL, OPT_READ_GROUP },
+	{ "resend-unchanged", no_argument, NULL, OPT_RESEND_UNCHANGED },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "verify", required_argument, NULL, OPT_VERIFY },
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
@@ -130,11 +161,17 @@ static const struct option check_options[] = {
 	COMMON_OPTIONS
 };
 
+static const struct option stat_options[] = {
+	{ "pid", required_argument, NULL, OPT_PID },
+	OUTPUT_OPTIONS
+};
+
 /* What any subcommand can be told. */
 struct options {
 	struct source_options send;
 	struct target_options receive;
 	enum journal_side side;
+	pid_t pid;
 };
 
 static unsigned long number(const char *option, const char *text,
@@ -165,6 +202,20 @@ static unsigned int codec(const char *text)
 	if (!strcmp(text, "none"))
 		return FERRY_CODEC_NONE;
 	die(EXIT_USAGE, "--codec %s: it takes lz4 or none", text);
+}
+
+static void set_group(struct ferry_group *group, const char *text)
+{
+	if (!policy_parse(text, group))
+		die(EXIT_USAGE, "--group %s: it takes " POLICY_WORDS ", N a power of two from 1 to %d",
+		    text, 1 << FERRY_GROUP_MAX_ORDER);
+}
+
+static void set_read_group(struct ferry_group *group, const char *text)
+{
+	if (!policy_order(text, &group->read_order))
+		die(EXIT_USAGE, "--read-group %s: it takes a power of two from 1 to %d, in pages",
+		    text, 1 << FERRY_GROUP_MAX_ORDER);
 }
 
 static void set_timeout(struct options *o, const char *text)
@@ -202,6 +253,23 @@ static void set_option(struct options *o, enum option_key key, const char *value
 	case OPT_MAX_PASSES:
 		o->send.max_passes = (unsigned int)number("max-passes", value, 1,
 							  1000000);
+		break;
+	case OPT_MAX_SLOWDOWN:
+		o->send.max_slowdown =
+			(unsigned int)number("max-slowdown", value, 0,
+					     FERRY_LIMIT_MAX_SLOWDOWN);
+		break;
+	case OPT_GROUP:
+		set_group(&o->send.group, value);
+		break;
+	case OPT_READ_GROUP:
+		set_read_group(&o->send.group, value);
+		break;
+	case OPT_RESEND_UNCHANGED:
+		o->send.group.flags |= FERRY_GROUP_RESEND;
+		break;
+	case OPT_PID:
+		o->pid = (pid_t)number("pid", value, 1, INT_MAX);
 		break;
 	case OPT_TIMEOUT:
 		set_timeout(o, value);
@@ -248,7 +316,11 @@ static void read_options(struct options *o, int argc, char **argv,
 			.state_dir = JOURNAL_DIR, .channels = 2,
 			.ring_bytes = 16u << 20, .codec = FERRY_CODEC_LZ4,
 			.downtime_ms = 300, .max_passes = 30,
-			.timeout_ms = 30000,
+			.max_slowdown = 70, .timeout_ms = 30000,
+			.group = {
+				.policy = FERRY_GROUP_DYNAMIC,
+				.read_order = POLICY_READ_ORDER,
+			},
 		},
 		.receive = { .timeout_s = 30 },
 	};
@@ -264,6 +336,13 @@ static void read_options(struct options *o, int argc, char **argv,
 	if (optind < argc)
 		die(EXIT_USAGE, "%s: kvmferry %s takes options only; see --help",
 		    argv[optind], argv[0]);
+}
+
+/* For the subcommands that talk to a QEMU. */
+static void read_qemu_options(struct options *o, int argc, char **argv,
+			      const struct option *table, const char *help)
+{
+	read_options(o, argc, argv, table, help);
 	if (!o->send.qmp)
 		die(EXIT_USAGE, "--qmp SOCK is missing; see kvmferry %s --help",
 		    argv[0]);
@@ -281,7 +360,7 @@ static enum exit_status run_send(int argc, char **argv)
 {
 	struct options o;
 
-	read_options(&o, argc, argv, send_options, send_help);
+	read_qemu_options(&o, argc, argv, send_options, send_help);
 	if (!o.send.to)
 		die(EXIT_USAGE, "--to HOST:PORT is missing; see kvmferry send --help");
 	return source_run(&o.send);
@@ -291,7 +370,7 @@ static enum exit_status run_receive(int argc, char **argv)
 {
 	struct options o;
 
-	read_options(&o, argc, argv, receive_options, receive_help);
+	read_qemu_options(&o, argc, argv, receive_options, receive_help);
 	if (!o.receive.listen)
 		die(EXIT_USAGE, "--listen HOST:PORT is missing; see kvmferry receive --help");
 	return target_run(&o.receive);
@@ -328,7 +407,7 @@ static enum exit_status run_check(int argc, char **argv)
 	struct qmp *qmp;
 	int failures;
 
-	read_options(&o, argc, argv, check_options, check_help);
+	read_qemu_options(&o, argc, argv, check_options, check_help);
 	qmp = qmp_open(o.send.qmp, QMP_TIMEOUT, &why);
 	if (!qmp) {
 		print_check(&o, CHECK_FAIL, "QMP", why.text);
@@ -339,6 +418,14 @@ static enum exit_status run_check(int argc, char **argv)
 	ramblocks_close(&rams);
 	qmp_close(qmp);
 	return failures ? EXIT_FAILED : EXIT_DONE;
+}
+
+static enum exit_status run_stat(int argc, char **argv)
+{
+	struct options o;
+
+	read_options(&o, argc, argv, stat_options, stat_help);
+	return stat_run(o.pid, o.send.json);
 }
 
 static enum exit_status run_version(int argc, char **argv)
@@ -359,6 +446,7 @@ static const struct {
 	{ "send",	send_help,	run_send },
 	{ "receive",	receive_help,	run_receive },
 	{ "check",	check_help,	run_check },
+	{ "stat",	stat_help,	run_stat },
 	{ "help",	main_help,	run_help },
 	{ "version",	main_help,	run_version },
 	/* As options, where habit looks for them. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * When to switch over.
+ * When to switch over, and when to slow the VM down.
  */
 #include <stdbool.h>
 
@@ -28,10 +28,14 @@ static void measure(struct converge *c, const struct converge_pass *pass)
 		c->bytes_per_s = pass->bytes * 1000000 / pass->us;
 }
 
+static uint64_t page_bytes(const struct converge *c)
+{
+	return c->bytes_per_page ? c->bytes_per_page : CONVERGE_PAGE_BYTES;
+}
+
 unsigned int converge_blackout(const struct converge *c, uint64_t pending)
 {
-	uint64_t bytes = pending * (c->bytes_per_page ? c->bytes_per_page :
-							CONVERGE_PAGE_BYTES);
+	uint64_t bytes = pending * page_bytes(c);
 	uint64_t ms;
 
 	if (!pending)
@@ -42,33 +46,91 @@ unsigned int converge_blackout(const struct converge *c, uint64_t pending)
 	return ms < CONVERGE_UNKNOWN ? (unsigned int)ms : CONVERGE_UNKNOWN;
 }
 
+uint64_t converge_floor(const struct converge *c)
+{
+	uint64_t ms = c->downtime_ms > CONVERGE_OVERHEAD_MS ?
+		      c->downtime_ms - CONVERGE_OVERHEAD_MS : 0;
+
+	return c->bytes_per_s * ms / 1000 / page_bytes(c);
+}
+
+/* ------------------------------------------------------------------------
+ * Progress, or the lack of it
+ * ------------------------------------------------------------------------ */
+
 /* Progress is a tenth less than ever before; anything else is noise. */
-static bool is_stuck(struct converge *c, uint64_t pending)
+static bool progresses(struct converge *c, uint64_t pending)
 {
 	if (c->passes == 1 || pending < c->best - c->best / 10) {
 		c->best = pending;
 		c->stuck = 0;
-		return false;
+		return true;
 	}
-	return ++c->stuck >= STUCK_PASSES;
+	c->stuck++;
+	return false;
+}
+
+static void set_limit(struct converge *c, uint64_t pages_per_s, uint64_t pending)
+{
+	c->limit = pages_per_s ? pages_per_s : 1;
+	c->best = pending;
+	c->stuck = 0;
+}
+
+/* The VM writes as fast as the streams carry: begin to slow it down? */
+static bool begin_slowing(struct converge *c, const struct converge_pass *pass)
+{
+	uint64_t carried = c->bytes_per_s / page_bytes(c);
+	uint64_t written;
+
+	if (c->stuck < STUCK_PASSES || !c->max_slowdown || !carried || !pass->us)
+		return false;
+	written = pass->pending * 1000000 / pass->us;
+	c->least = written * (100 - c->max_slowdown) / 100;
+	set_limit(c, carried / 2, pass->pending);
+	return true;
+}
+
+/* A pass with the VM slowed down has brought no progress: slow it down more? */
+static bool slow_more(struct converge *c, const struct converge_pass *pass)
+{
+	if (c->limit <= c->least || c->limit == 1)
+		return false;
+	set_limit(c, c->limit / 2, pass->pending);
+	return true;
+}
+
+static enum converge_decision after_no_progress(struct converge *c,
+						const struct converge_pass *pass)
+{
+	if (c->limit ? slow_more(c, pass) : begin_slowing(c, pass))
+		return CONVERGE_SLOWER;
+	return c->stuck >= STUCK_PASSES ? CONVERGE_STUCK : CONVERGE_AGAIN;
 }
 
 enum converge_decision converge_after(struct converge *c,
 				      const struct converge_pass *pass,
 				      unsigned int *blackout_ms)
 {
-	bool stuck;
+	bool progress;
 
 	c->passes++;
 	measure(c, pass);
-	stuck = is_stuck(c, pass->pending);
+	progress = progresses(c, pass->pending);
 	*blackout_ms = converge_blackout(c, pass->pending);
 
 	if (*blackout_ms <= c->downtime_ms)
 		return CONVERGE_FITS;
 	if (c->passes >= c->max_passes)
 		return CONVERGE_PASSES;
-	return stuck ? CONVERGE_STUCK : CONVERGE_AGAIN;
+	return progress ? CONVERGE_AGAIN : after_no_progress(c, pass);
+}
+
+enum converge_decision converge_unlimited(struct converge *c)
+{
+	c->max_slowdown = 0;
+	c->limit = 0;
+	return CONVERGE_STUCK;
 }
 
 const char *converge_reason(enum converge_decision decision)
@@ -76,6 +138,8 @@ const char *converge_reason(enum converge_decision decision)
 	switch (decision) {
 	case CONVERGE_AGAIN:
 		return "another pass will shorten the blackout";
+	case CONVERGE_SLOWER:
+		return "the VM writes as fast as the streams carry and is slowed down";
 	case CONVERGE_FITS:
 		return "the expected blackout fits --downtime";
 	case CONVERGE_PASSES:

@@ -238,6 +238,14 @@ int kernel_status(struct kernel *k, bool scan, struct ferry_status *status,
 	return 0;
 }
 
+int kernel_counts(struct kernel *k, bool scan, struct kernel_counts *counts,
+		  struct failure *why)
+{
+	if (kernel_status(k, scan, &counts->status, why))
+		return -1;
+	return kernel_group_stats(k, &counts->group, why);
+}
+
 int kernel_digest(struct kernel *k, unsigned int id, bool full,
 		  uint8_t digest[FERRY_HASH_SIZE], struct failure *why)
 {
@@ -251,6 +259,66 @@ int kernel_digest(struct kernel *k, unsigned int id, bool full,
 			    id);
 	memcpy(digest, d.digest, FERRY_HASH_SIZE);
 	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Groups of pages, and writers that wait
+ * ------------------------------------------------------------------------ */
+
+bool kernel_has_groups(const struct kernel *k)
+{
+	return k->info.features & FERRY_FEATURE_GROUP;
+}
+
+int kernel_group(struct kernel *k, const struct ferry_group *group,
+		 struct failure *why)
+{
+	struct ferry_group g = *group;
+
+	if (!kernel_has_groups(k) || !call(k->fd, FERRY_GROUP, &g))
+		return 0;
+	return fail(why, "the kernel module %s refuses these groups of pages: %m; the module and the agent are of different releases, install both from one",
+		    k->info.version);
+}
+
+int kernel_group_stats(struct kernel *k, struct ferry_group_stats *stats,
+		       struct failure *why)
+{
+	*stats = (struct ferry_group_stats){ 0 };
+	if (!kernel_has_groups(k) || !call(k->fd, FERRY_GROUP_STATS, stats))
+		return 0;
+	return fail(why, "the kernel does not tell what its groups of pages cost: %m; see dmesg");
+}
+
+int kernel_limit(struct kernel *k, uint64_t pages_per_s,
+		 unsigned int max_slowdown, struct failure *why)
+{
+	struct ferry_limit limit = {
+		.pages_per_s = pages_per_s,
+		.max_slowdown = pages_per_s ? max_slowdown : 0,
+	};
+
+	if (!kernel_has_groups(k))
+		return 1;
+	if (!call(k->fd, FERRY_LIMIT, &limit))
+		return 0;
+	if (errno == EOPNOTSUPP)
+		return 1;
+	return fail(why, "the kernel cannot slow the VM down: %m; try again with --max-slowdown 0");
+}
+
+int kernel_vm_stats(struct kernel *k, pid_t pid, struct ferry_vm_stats *vm,
+		    struct failure *why)
+{
+	*vm = (struct ferry_vm_stats){ .pid = pid };
+	if (!kernel_has_groups(k))
+		return fail(why, "the kernel module %s does not tell about its VMs; reload the module: rmmod kvmferry && modprobe kvmferry",
+			    k->info.version);
+	if (!call(k->fd, FERRY_VM_STATS, vm))
+		return 1;
+	if (errno == ESRCH)
+		return 0;
+	return fail(why, "the kernel does not tell about its VMs: %m; see dmesg");
 }
 
 /* ------------------------------------------------------------------------

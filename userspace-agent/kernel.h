@@ -62,12 +62,66 @@ int kernel_pass(struct kernel *k, bool final, uint64_t *pass,
 int kernel_status(struct kernel *k, bool scan, struct ferry_status *status,
 		  struct failure *why);
 
+/* What the kernel counts of a VM. */
+struct kernel_counts {
+	struct ferry_status status;
+	struct ferry_group_stats group;
+};
+
+/* Pages that went on the wire, zero pages included. */
+static inline uint64_t kernel_sent(const struct ferry_status *status)
+{
+	return status->zero + status->raw + status->encoded;
+}
+
+/* kernel_status() and kernel_group_stats() in one. */
+int kernel_counts(struct kernel *k, bool scan, struct kernel_counts *counts,
+		  struct failure *why);
+
 /**
  * kernel_digest - what a RAM block must hash to on the target
  * @full:	read all of it anew, instead of what was kept while sending
  */
 int kernel_digest(struct kernel *k, unsigned int id, bool full,
 		  uint8_t digest[FERRY_HASH_SIZE], struct failure *why);
+
+/* ------------------------------------------------------------------------
+ * Groups of pages, and writers that wait
+ *
+ * A module from before there were groups has none of this: FERRY_GROUP is not
+ * made, all counts are 0, and nobody can be slowed down.
+ * ------------------------------------------------------------------------ */
+
+/* Does this kernel module know groups at all? */
+bool kernel_has_groups(const struct kernel *k);
+
+/* How many pages a fault opens; in force from the next fault on. */
+int kernel_group(struct kernel *k, const struct ferry_group *group,
+		 struct failure *why);
+
+/* What the groups brought and cost. */
+int kernel_group_stats(struct kernel *k, struct ferry_group_stats *stats,
+		       struct failure *why);
+
+/**
+ * kernel_limit - slow writers down
+ * @pages_per_s: pages that the VM may begin to write to in a second; 0: any
+ * @max_slowdown: percent of its time that a vCPU may wait; 1 to 99
+ *
+ * Returns 0, 1 if this kernel has no way to do it, or -1 with @why.
+ */
+int kernel_limit(struct kernel *k, uint64_t pages_per_s,
+		 unsigned int max_slowdown, struct failure *why);
+
+/**
+ * kernel_vm_stats - any VM that is followed, seen from outside
+ * @k:		needs to be open only, not attached
+ * @pid:	this one, or the next higher
+ *
+ * Returns 1 and the VM, 0 if there is none, or -1 with @why.
+ */
+int kernel_vm_stats(struct kernel *k, pid_t pid, struct ferry_vm_stats *vm,
+		    struct failure *why);
 
 /* ------------------------------------------------------------------------
  * Channels: rings of bytes for the wire

@@ -18,7 +18,7 @@
 
 static int begin(struct source *s, bool final, struct failure *why)
 {
-	if (kernel_status(&s->kernel, false, &s->last, why))
+	if (kernel_counts(&s->kernel, false, &s->last, why))
 		return -1;
 	progress_pass_begin(&s->progress, &s->last);
 	if (kernel_pass(&s->kernel, final, &s->pass, why))
@@ -54,12 +54,12 @@ static int finish(struct source *s, struct failure *why)
 
 	while (!has_ended(s)) {
 		if (attend(s, SAMPLE_MS, why) ||
-		    kernel_status(&s->kernel, false, &s->last, why))
+		    kernel_counts(&s->kernel, false, &s->last, why))
 			return -1;
 		if (!has_ended(s))
 			progress_pass(&s->progress, &s->last, s->blackout_ms,
 				      false);
-		now = bytes_sent(s) + s->last.taken;
+		now = bytes_sent(s) + s->last.status.taken;
 		if (now != before)
 			deadline = clock_ms() + s->options->timeout_ms;
 		before = now;
@@ -72,30 +72,108 @@ static int finish(struct source *s, struct failure *why)
 
 static struct converge_pass measure(const struct source *s)
 {
-	const struct ferry_status *was = &s->progress.at_start;
+	const struct ferry_status *was = &s->progress.at_start.status;
+	const struct ferry_status *now = &s->last.status;
 
 	return (struct converge_pass){
-		.pages = s->last.taken - was->taken,
-		.zero = s->last.zero - was->zero,
-		.bytes = s->last.bytes_wire - was->bytes_wire,
+		.pages = kernel_sent(now) - kernel_sent(was),
+		.zero = now->zero - was->zero,
+		.bytes = now->bytes_wire - was->bytes_wire,
 		.us = (uint64_t)(clock_us() - s->pass_us),
 	};
+}
+
+static bool goes_on(enum converge_decision decision)
+{
+	return decision == CONVERGE_AGAIN || decision == CONVERGE_SLOWER;
 }
 
 static void tell_decision(struct source *s, enum converge_decision decision)
 {
 	progress_event(&s->progress, "decision",
-		       json_pack("{s:I, s:s, s:s, s:o}", "pass",
+		       json_pack("{s:I, s:s, s:s, s:o, s:I, s:I}", "pass",
 				 (json_int_t)s->pass, "decision",
-				 decision == CONVERGE_AGAIN ? "again" : "switch",
+				 goes_on(decision) ? "again" : "switch",
 				 "reason", converge_reason(decision),
 				 "expected_blackout_ms",
-				 progress_blackout(s->blackout_ms)));
-	if (decision == CONVERGE_FITS || decision == CONVERGE_AGAIN)
+				 progress_blackout(s->blackout_ms),
+				 "pending_pages",
+				 (json_int_t)s->last.status.pending,
+				 "floor_pages",
+				 (json_int_t)converge_floor(&s->converge)));
+	if (decision == CONVERGE_FITS || goes_on(decision))
 		return;
 	log_warn("switching over although the blackout will be about %u ms instead of %u: %s",
 		 s->blackout_ms, s->options->downtime_ms,
 		 converge_reason(decision));
+}
+
+static void tell_slowdown(struct source *s)
+{
+	progress_event(&s->progress, "slowdown",
+		       json_pack("{s:I, s:I, s:i}", "pass", (json_int_t)s->pass,
+				 "pages_per_s", (json_int_t)s->converge.limit,
+				 "max_slowdown",
+				 (int)s->options->max_slowdown));
+	if (!s->slowed)
+		log_warn("the VM writes as fast as the streams carry: from now on its vCPUs wait when they write, at most %u %% of their time (see --max-slowdown)",
+			 s->options->max_slowdown);
+	s->slowed = true;
+}
+
+/* Does what was decided about the VM's speed, or decides anew if that cannot be done. */
+static int slow_down(struct source *s, enum converge_decision *decision,
+		     struct failure *why)
+{
+	if (*decision != CONVERGE_SLOWER)
+		return 0;
+	switch (kernel_limit(&s->kernel, s->converge.limit,
+			     s->converge.max_slowdown, why)) {
+	case 0:
+		tell_slowdown(s);
+		return 0;
+	case 1:
+		log_warn("this kernel cannot slow the VM down, which would make it converge");
+		*decision = converge_unlimited(&s->converge);
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+/*
+ * The kernel opens no page on suspicion once a pass is as small as the switchover:
+ * what is opened in vain would have to be looked at in the blackout.
+ */
+static int tell_floor(struct source *s, struct failure *why)
+{
+	struct ferry_group group = s->options->group;
+
+	group.floor = converge_floor(&s->converge);
+	if (group.floor == s->floor)
+		return 0;
+	s->floor = group.floor;
+	return kernel_group(&s->kernel, &group, why);
+}
+
+/* One pass, and what follows from it. */
+static int pass_and_decide(struct source *s, enum converge_decision *decision,
+			   struct failure *why)
+{
+	struct converge_pass pass;
+
+	if (begin(s, false, why) || finish(s, why))
+		return -1;
+	pass = measure(s);
+	if (kernel_counts(&s->kernel, true, &s->last, why))
+		return -1;
+	pass.pending = s->last.status.pending;
+	*decision = converge_after(&s->converge, &pass, &s->blackout_ms);
+	progress_pass(&s->progress, &s->last, s->blackout_ms, true);
+	if (tell_floor(s, why) || slow_down(s, decision, why))
+		return -1;
+	tell_decision(s, *decision);
+	return 0;
 }
 
 int passes_converge(struct source *s, struct failure *why)
@@ -105,26 +183,31 @@ int passes_converge(struct source *s, struct failure *why)
 	s->converge = (struct converge){
 		.downtime_ms = s->options->downtime_ms,
 		.max_passes = s->options->max_passes,
+		.max_slowdown = s->options->max_slowdown,
 	};
 	s->blackout_ms = CONVERGE_UNKNOWN;
 	do {
-		struct converge_pass pass;
-
-		if (begin(s, false, why) || finish(s, why))
+		if (pass_and_decide(s, &decision, why))
 			return -1;
-		pass = measure(s);
-		if (kernel_status(&s->kernel, true, &s->last, why))
-			return -1;
-		pass.pending = s->last.pending;
-		decision = converge_after(&s->converge, &pass, &s->blackout_ms);
-		progress_pass(&s->progress, &s->last, s->blackout_ms, true);
-		tell_decision(s, decision);
-	} while (decision == CONVERGE_AGAIN);
+	} while (goes_on(decision));
 	return 0;
+}
+
+void passes_full_speed(struct source *s)
+{
+	struct failure why = { 0 };
+
+	if (s->kernel.fd < 0 || !s->converge.limit)
+		return;
+	if (kernel_limit(&s->kernel, 0, 0, &why) < 0)
+		log_debug("%s", why.text);
+	s->converge.limit = 0;
 }
 
 int passes_begin_final(struct source *s, struct failure *why)
 {
+	/* It writes nothing now; and should it be continued here, then unhindered. */
+	passes_full_speed(s);
 	return begin(s, true, why);
 }
 
@@ -159,9 +242,9 @@ int passes_settle(struct source *s, struct failure *why)
 
 	for (passes = 0; passes < FINAL_PASSES; passes++) {
 		if (finish(s, why) ||
-		    kernel_status(&s->kernel, true, &s->last, why))
+		    kernel_counts(&s->kernel, true, &s->last, why))
 			return -1;
-		if (!s->last.pending)
+		if (!s->last.status.pending)
 			return expect(s, false, ours, why) ? -1 :
 			       compare(s, ours, why);
 		if (begin(s, true, why))

@@ -10,6 +10,9 @@
 /* Passes while the VM runs, until it is time to switch over. */
 int passes_converge(struct source *s, struct failure *why);
 
+/* Lets the VM write as fast as it likes again, if it was slowed down. */
+void passes_full_speed(struct source *s);
+
 /* Begins the first final pass; the VM is stopped and its I/O has drained. */
 int passes_begin_final(struct source *s, struct failure *why);
 

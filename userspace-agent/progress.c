@@ -2,6 +2,7 @@
 /*
  * How the migration comes along.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/time.h>
@@ -85,12 +86,12 @@ void progress_stage(struct progress *p, const char *name, const char *doing)
 	log_debug("%s: %s", name, doing);
 }
 
-void progress_pass_begin(struct progress *p, const struct ferry_status *status)
+void progress_pass_begin(struct progress *p, const struct kernel_counts *counts)
 {
 	p->pass_us = clock_us();
 	p->shown_us = p->pass_us;
-	p->at_start = *status;
-	p->to_send = status->pending;
+	p->at_start = *counts;
+	p->to_send = counts->status.pending;
 }
 
 /* What a line says about a pass. MB are 10^6 bytes. */
@@ -106,16 +107,18 @@ static struct sample measure(const struct progress *p,
 			     const struct ferry_status *now)
 {
 	double us = (double)(clock_us() - p->pass_us) + 1;
-	uint64_t written = now->written + now->foreign - p->at_start.written -
-			   p->at_start.foreign;
+	const struct ferry_status *was = &p->at_start.status;
+	uint64_t written = now->written + now->foreign - was->written -
+			   was->foreign;
+	uint64_t taken = now->taken - was->taken;
 	struct sample s = {
-		.sent = now->taken - p->at_start.taken,
-		.wire = now->bytes_wire - p->at_start.bytes_wire,
+		.sent = kernel_sent(now) - kernel_sent(was),
+		.wire = now->bytes_wire - was->bytes_wire,
 	};
 
 	s.rate = (double)s.wire / us;
 	s.dirty = (double)written * FERRY_PAGE_SIZE / us;
-	s.percent = p->to_send ? 100.0 * (double)s.sent / (double)p->to_send : 100;
+	s.percent = p->to_send ? 100.0 * (double)taken / (double)p->to_send : 100;
 	if (s.percent > 100)
 		s.percent = 100;
 	return s;
@@ -126,20 +129,58 @@ json_t *progress_blackout(unsigned int ms)
 	return ms == CONVERGE_UNKNOWN ? json_null() : json_integer(ms);
 }
 
-static void show_json(struct progress *p, const struct ferry_status *status,
+/* Where each count of "pass" and "done" is found. */
+static const struct {
+	const char *name;
+	size_t offset;
+} shared_counts[] = {
+	{ "pages_unchanged", offsetof(struct kernel_counts, status.unchanged) },
+	{ "write_faults", offsetof(struct kernel_counts, group.write_faults) },
+	{ "read_faults", offsetof(struct kernel_counts, group.read_faults) },
+	{ "opened", offsetof(struct kernel_counts, group.opened) },
+	{ "opened_changed", offsetof(struct kernel_counts, group.opened_changed) },
+	{ "opened_unchanged", offsetof(struct kernel_counts, group.opened_unchanged) },
+	{ "throttled_us", offsetof(struct kernel_counts, group.throttled_us) },
+};
+
+static json_int_t count_at(const struct kernel_counts *counts, size_t offset)
+{
+	return (json_int_t)*(const __u64 *)((const char *)counts + offset);
+}
+
+void progress_counts(json_t *object, const struct kernel_counts *counts,
+		     const struct kernel_counts *since)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(shared_counts) / sizeof(shared_counts[0]); i++) {
+		size_t offset = shared_counts[i].offset;
+		json_int_t n = count_at(counts, offset);
+
+		if (since)
+			n -= count_at(since, offset);
+		json_object_set_new(object, shared_counts[i].name,
+				    json_integer(n));
+	}
+}
+
+static void show_json(struct progress *p, const struct kernel_counts *counts,
 		      const struct sample *s, unsigned int blackout_ms,
 		      bool ended)
 {
-	progress_event(p, "pass",
-		       json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:b}",
-				 "pass", (json_int_t)status->pass,
-				 "pending_pages", (json_int_t)status->pending,
+	json_t *pass = json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:b}",
+				 "pass", (json_int_t)counts->status.pass,
+				 "pending_pages",
+				 (json_int_t)counts->status.pending,
 				 "sent_pages", (json_int_t)s->sent,
 				 "bytes_wire", (json_int_t)s->wire,
 				 "rate_mb_s", s->rate, "dirty_mb_s", s->dirty,
 				 "expected_blackout_ms",
 				 progress_blackout(blackout_ms),
-				 "ended", ended));
+				 "ended", ended);
+
+	progress_counts(pass, counts, &p->at_start);
+	progress_event(p, "pass", pass);
 }
 
 static void show_line(struct progress *p, const struct ferry_status *status,
@@ -156,11 +197,11 @@ static void show_line(struct progress *p, const struct ferry_status *status,
 	p->line = true;
 }
 
-void progress_pass(struct progress *p, const struct ferry_status *status,
+void progress_pass(struct progress *p, const struct kernel_counts *counts,
 		   unsigned int blackout_ms, bool ended)
 {
 	int64_t now = clock_us();
-	struct sample s = measure(p, status);
+	struct sample s = measure(p, &counts->status);
 
 	if (!ended && !p->json && !p->tty)
 		return;
@@ -168,10 +209,10 @@ void progress_pass(struct progress *p, const struct ferry_status *status,
 		return;
 	p->shown_us = now;
 	if (p->json) {
-		show_json(p, status, &s, blackout_ms, ended);
+		show_json(p, counts, &s, blackout_ms, ended);
 		return;
 	}
-	show_line(p, status, &s, blackout_ms);
+	show_line(p, &counts->status, &s, blackout_ms);
 	if (ended) {
 		fputc('\n', stderr);
 		p->line = false;

@@ -10,14 +10,27 @@
  *	stage		name, doing
  *	pass		pass, pending_pages, sent_pages, bytes_wire,
  *			rate_mb_s, dirty_mb_s, expected_blackout_ms (null: not
- *			known yet), ended
- *	decision	pass, decision, reason, expected_blackout_ms
+ *			known yet), ended, and the counts below
+ *	decision	pass, decision, reason, expected_blackout_ms,
+ *			pending_pages, floor_pages
+ *	slowdown	pass, pages_per_s, max_slowdown: the VM is limited to this
+ *			from now on
  *	done		status ("moved"), passes, pages_sent, pages_zero, bytes_raw,
  *			bytes_wire, ratio, blackout_ms, total_ms, downtime
- *			(an object of milliseconds), device_bytes, qemu, kernel
+ *			(an object of milliseconds), device_bytes, qemu, kernel,
+ *			backend, and the counts below
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
  *			"paused-here" (QEMU did not continue it), "gone" (its QEMU
  *			has ended) or "in-doubt"
+ *
+ * with these counts, in a pass or in all
+ *
+ *	pages_unchanged	looked at, and not sent as the target has them so
+ *			(or sent all the same, with --resend-unchanged)
+ *	write_faults, read_faults	of the guest
+ *	opened, opened_changed, opened_unchanged	pages opened besides the
+ *			ones that faulted, and what became of them
+ *	throttled_us	microseconds that vCPUs waited, all together
  *
  * and when a VM is received
  *
@@ -33,7 +46,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <linux/kvmferry.h>
+#include "kernel.h"
 
 struct progress {
 	bool json;
@@ -42,7 +55,7 @@ struct progress {
 	int64_t began_us;	/* the migration */
 	/* The pass under way. */
 	int64_t pass_us;	/* when it began */
-	struct ferry_status at_start;
+	struct kernel_counts at_start;
 	uint64_t to_send;	/* pages pending when it began */
 	int64_t shown_us;	/* when it was last shown */
 };
@@ -55,8 +68,8 @@ void progress_end(struct progress *p);
 /* A stage of the switchover begins. */
 void progress_stage(struct progress *p, const char *name, const char *doing);
 
-/* A pass begins; @status as it was right before. */
-void progress_pass_begin(struct progress *p, const struct ferry_status *status);
+/* A pass begins; @counts as they were right before. */
+void progress_pass_begin(struct progress *p, const struct kernel_counts *counts);
 
 /**
  * progress_pass - a pass comes along, or has ended
@@ -64,8 +77,16 @@ void progress_pass_begin(struct progress *p, const struct ferry_status *status);
  *
  * May be called as often as one likes; it shows what is due.
  */
-void progress_pass(struct progress *p, const struct ferry_status *status,
+void progress_pass(struct progress *p, const struct kernel_counts *counts,
 		   unsigned int blackout_ms, bool ended);
+
+/**
+ * progress_counts - the counts that "pass" and "done" share
+ * @object:	where to
+ * @since:	what to subtract; NULL: nothing
+ */
+void progress_counts(json_t *object, const struct kernel_counts *counts,
+		     const struct kernel_counts *since);
 
 /* An expected blackout as JSON: milliseconds, or null while it is not known. */
 json_t *progress_blackout(unsigned int ms);

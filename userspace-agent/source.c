@@ -3,11 +3,13 @@
  * The source of a migration: set up, run the stages, say how it went.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "policy.h"
 #include "source.h"
 #include "stages.h"
 
@@ -57,38 +59,57 @@ static double total_ms(const struct source *s)
 
 static double ratio(const struct source *s)
 {
-	uint64_t raw = s->last.taken << FERRY_PAGE_SHIFT;
+	const struct ferry_status *k = &s->last.status;
+	uint64_t raw = kernel_sent(k) << FERRY_PAGE_SHIFT;
 
-	return s->last.bytes_wire ? (double)raw / (double)s->last.bytes_wire : 0;
+	return k->bytes_wire ? (double)raw / (double)k->bytes_wire : 0;
 }
 
 static json_t *summary(const struct source *s)
 {
-	const struct ferry_status *k = &s->last;
+	const struct ferry_status *k = &s->last.status;
+	uint64_t sent = kernel_sent(k), raw = sent << FERRY_PAGE_SHIFT;
+	json_t *object =
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:s, s:s, s:s}",
+			  "status", "moved",
+			  "passes", (json_int_t)s->pass,
+			  "pages_sent", (json_int_t)sent,
+			  "pages_zero", (json_int_t)k->zero,
+			  "bytes_raw", (json_int_t)raw,
+			  "bytes_wire", (json_int_t)k->bytes_wire,
+			  "ratio", ratio(s),
+			  "blackout_ms", blackout_ms(s),
+			  "total_ms", total_ms(s),
+			  "downtime", stages_downtime(s),
+			  "device_bytes", (json_int_t)s->tunnel.sent,
+			  "qemu", qmp_version(s->qmp),
+			  "kernel", s->kernel.info.version,
+			  "backend", policy_backend(s->last.group.backend));
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:s, s:s}",
-			 "status", "moved",
-			 "passes", (json_int_t)s->pass,
-			 "pages_sent", (json_int_t)k->taken,
-			 "pages_zero", (json_int_t)k->zero,
-			 "bytes_raw", (json_int_t)(k->taken << FERRY_PAGE_SHIFT),
-			 "bytes_wire", (json_int_t)k->bytes_wire,
-			 "ratio", ratio(s),
-			 "blackout_ms", blackout_ms(s),
-			 "total_ms", total_ms(s),
-			 "downtime", stages_downtime(s),
-			 "device_bytes", (json_int_t)s->tunnel.sent,
-			 "qemu", qmp_version(s->qmp),
-			 "kernel", s->kernel.info.version);
+	progress_counts(object, &s->last, NULL);
+	return object;
+}
+
+/* How long the VM was slowed down for, as the end of the summary; empty if it was not. */
+static const char *tell_waits(const struct source *s, char *text, size_t size)
+{
+	text[0] = '\0';
+	if (s->slowed)
+		snprintf(text, size, "; to get there its vCPUs waited %.1f s in all",
+			 (double)s->last.group.throttled_us / 1e6);
+	return text;
 }
 
 static enum exit_status tell_moved(struct source *s)
 {
+	char waits[64];
+
 	progress_event(&s->progress, "done", summary(s));
-	log_info("moved %s to %s: blackout %.0f ms, %.1f s in all, %" PRIu64 " passes, %.1f MB on the wire (1:%.1f), %" PRIu64 " KiB of device state",
+	log_info("moved %s to %s: blackout %.0f ms, %.1f s in all, %" PRIu64 " passes, %.1f MB on the wire (1:%.1f), %" PRIu64 " unchanged pages, %" PRIu64 " KiB of device state%s",
 		 s->vm, s->options->to, blackout_ms(s), total_ms(s) / 1000,
-		 s->pass, (double)s->last.bytes_wire / 1e6, ratio(s),
-		 s->tunnel.sent >> 10);
+		 s->pass, (double)s->last.status.bytes_wire / 1e6, ratio(s),
+		 (uint64_t)s->last.status.unchanged, s->tunnel.sent >> 10,
+		 tell_waits(s, waits, sizeof(waits)));
 	return EXIT_DONE;
 }
 

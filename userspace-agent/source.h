@@ -29,6 +29,8 @@
  * @codec:	FERRY_CODEC_*
  * @downtime_ms: switch over once the blackout is expected to be this short
  * @max_passes:	switch over after this many passes at the latest
+ * @max_slowdown: percent of its time that a vCPU may be made to wait, 0 .. 99
+ * @group:	how many pages a fault opens; its floor is found as we go
  * @timeout_ms:	for each step, and for the streams to make any progress
  * @verify:	compare digests of all RAM read anew on both sides
  * @insecure:	plaintext may leave the loopback interface
@@ -44,6 +46,8 @@ struct source_options {
 	unsigned int codec;
 	unsigned int downtime_ms;
 	unsigned int max_passes;
+	unsigned int max_slowdown;
+	struct ferry_group group;
 	int timeout_ms;
 	bool verify;
 	bool insecure;
@@ -88,10 +92,12 @@ struct source {
 	struct kernel kernel;
 	struct sender sender[FERRY_MAX_CHANNELS];
 	bool passing;			/* a pass is under way in the kernel */
+	bool slowed;			/* the VM was limited, and the user told */
 	uint64_t pass;			/* its number, or that of the last one */
 	int64_t pass_us;		/* when it began */
 	struct converge converge;
 	unsigned int blackout_ms;	/* expected */
+	uint64_t floor;			/* pages, as the kernel knows it */
 
 	/* The target */
 	struct frames control;
@@ -107,7 +113,7 @@ struct source {
 	double stage_ms[SOURCE_STAGES_MAX];
 	int64_t blackout_begin_us;	/* `stop` was sent */
 	int64_t blackout_end_us;	/* RUNNING came */
-	struct ferry_status last;	/* the last status of the kernel */
+	struct kernel_counts last;	/* the last that the kernel told */
 	bool qemu_gone;			/* it ended before the commit */
 	bool paused_here;		/* rollback could not make the VM run again */
 };

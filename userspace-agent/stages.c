@@ -180,6 +180,8 @@ static int act_attach(struct source *s, struct failure *why)
 	if (kernel_open(&s->kernel, why) ||
 	    kernel_attach(&s->kernel, s->rams.pid, choose_codec(s), s->key, why))
 		return -1;
+	if (kernel_group(&s->kernel, &s->options->group, why))
+		return -1;
 	for (i = 0; i < s->rams.count; i++)
 		if (kernel_add_ram(&s->kernel, i, &s->rams.block[i], why))
 			return -1;
@@ -293,7 +295,7 @@ static const struct stage stages[] = {
 	{ "attach", "beginning to follow the VM's RAM",
 	  act_attach, undo_attach },
 	{ "passes", "sending RAM while the VM runs",
-	  passes_converge, NULL },
+	  passes_converge, passes_full_speed },
 	{ "stop", "stopping the VM",
 	  outgoing_stop, outgoing_cont },
 	{ "handover", "making QEMU ready to hand over",

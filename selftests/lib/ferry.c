@@ -134,6 +134,15 @@ int ferry_group_stats(struct ferry *f, struct ferry_group_stats *stats)
 	return ferry_ioctl(f->fd, FERRY_GROUP_STATS, stats);
 }
 
+int ferry_limit(struct ferry *f, uint64_t pages_per_s, uint32_t max_slowdown)
+{
+	struct ferry_limit limit = {
+		.pages_per_s = pages_per_s, .max_slowdown = max_slowdown,
+	};
+
+	return ferry_ioctl(f->fd, FERRY_LIMIT, &limit);
+}
+
 int ferry_add_ram(struct ferry *f, const struct ram *ram)
 {
 	struct ferry_add_ram add = {

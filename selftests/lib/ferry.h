@@ -55,6 +55,8 @@ int ferry_attach(struct ferry *f, pid_t pid, uint32_t codec);
 /* -ENOTTY: a module from before there were groups. */
 int ferry_group(struct ferry *f, const struct ferry_group *group);
 int ferry_group_stats(struct ferry *f, struct ferry_group_stats *stats);
+/* Slows writers down; 0 and 0: no longer. */
+int ferry_limit(struct ferry *f, uint64_t pages_per_s, uint32_t max_slowdown);
 int ferry_add_ram(struct ferry *f, const struct ram *ram);
 /* Maps the new ring, too. */
 int ferry_add_channel(struct ferry *f, uint64_t size);

@@ -9,8 +9,13 @@ set -eu
 first() {
 	local status=0 out=$GUEST_DIR/a/send.out
 	guest_await b
-	migrate_once a b --verify full || status=$?
+	agent_receive b --insecure --json
+	agent_start_send a b --insecure --json --verify full
+	ktap_check "kvmferry stat shows the VM while it is being moved" watched
+	agent_end a send || status=$?
+	agent_end b receive || status=$?
 	is "send and receive succeed" "$status" 0
+	ktap_check "kvmferry stat shows none afterwards" unwatched
 	tell_done a
 	ktap_check "the source's QEMU is gone" guest_until 20 host_idle a qemu
 	is "the target's QEMU runs the VM" "$(guest_status b)" running
@@ -26,6 +31,22 @@ first() {
 	guest_reap a
 }
 
+# The agent's view from outside, on host a. onlooker ARGS...
+onlooker() { on_host a "$GUEST_DIR/kvmferry" stat "$@"; }
+
+watched() {
+	local pid out=$GUEST_DIR/a/stat.out
+	pid=$(cat "$GUEST_DIR/a/qemu.pid")
+	at_stage a passes || return 1
+	onlooker --json >"$out" && holds "$out" "length == 1 and .[0].pid == $pid and .[0].ram_pages == 65536" || return 1
+	onlooker --pid "$pid" >"$out" && grep -q "^process $pid: " "$out" || return 1
+	! onlooker --pid 1 2>"$out" && grep -q 'is no VM that is being moved' "$out"
+}
+
+unwatched() {
+	onlooker | grep -q '^no VM is being moved' && [ -z "$(onlooker --json)" ]
+}
+
 tidy_both() { tidy a && tidy b; }
 
 two_blocks() {
@@ -35,7 +56,7 @@ two_blocks() {
 	guest_kill b
 }
 
-ktap_plan 10
+ktap_plan 12
 scene_open
 guest_start a
 first

@@ -182,6 +182,194 @@ static void test_huge_vm_does_not_overflow(void **state)
 	assert_in_range(ms, 167000000, 168000000);	/* 46 hours and a half */
 }
 
+/* --- slowing the VM down */
+
+static struct converge slowable(unsigned int percent)
+{
+	struct converge c = fresh(300, 30);
+
+	c.max_slowdown = percent;
+	return c;
+}
+
+/* Passes over the same rest until something else than another pass is decided. */
+static enum converge_decision repeat(struct converge *c, uint64_t pages,
+				     unsigned int *passes)
+{
+	enum converge_decision d = CONVERGE_AGAIN;
+	unsigned int ms;
+
+	for (*passes = 0; d == CONVERGE_AGAIN; ++*passes) {
+		struct converge_pass p = pass_of(pages, pages);
+
+		d = converge_after(c, &p, &ms);
+	}
+	return d;
+}
+
+static void test_slows_down_instead_of_giving_up(void **state)
+{
+	struct converge c = slowable(70);
+	unsigned int passes;
+
+	(void)state;
+	assert_int_equal(repeat(&c, 100000, &passes), CONVERGE_SLOWER);
+	assert_int_equal(passes, 4);
+	/* Half of 100 MiB/s. */
+	assert_int_equal(c.limit, 25600 / 2);
+}
+
+static void test_is_not_slowed_while_it_converges(void **state)
+{
+	struct converge c = slowable(70);
+	uint64_t pending = 1000000;
+	unsigned int ms;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct converge_pass p = pass_of(1000000, pending);
+
+		assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
+		pending = pending * 85 / 100;
+	}
+	assert_int_equal(c.limit, 0);
+}
+
+static void test_never_is_never(void **state)
+{
+	struct converge c = slowable(0);
+	unsigned int passes;
+
+	(void)state;
+	assert_int_equal(repeat(&c, 100000, &passes), CONVERGE_STUCK);
+	assert_int_equal(c.limit, 0);
+}
+
+static void test_a_kernel_that_cannot(void **state)
+{
+	struct converge c = slowable(70);
+	unsigned int passes;
+
+	(void)state;
+	assert_int_equal(repeat(&c, 100000, &passes), CONVERGE_SLOWER);
+	assert_int_equal(converge_unlimited(&c), CONVERGE_STUCK);
+	assert_int_equal(c.limit, 0);
+}
+
+/* A VM that writes at the limit: the bound of converge.h, rounded up. */
+static void test_bound_on_passes(void **state)
+{
+	struct converge c = slowable(99);
+	uint64_t pending = 1000000, floor;
+	enum converge_decision d;
+	unsigned int passes, ms, bound = 0;
+
+	(void)state;
+	assert_int_equal(repeat(&c, pending, &passes), CONVERGE_SLOWER);
+	floor = converge_floor(&c);
+	while (floor << bound < pending)
+		bound++;
+	passes = 0;
+	do {
+		struct converge_pass p = pass_of(pending, 0);
+
+		pending = p.us * c.limit / 1000000;
+		p.pending = pending;
+		d = converge_after(&c, &p, &ms);
+		passes++;
+	} while (d == CONVERGE_AGAIN);
+	assert_int_equal(d, CONVERGE_FITS);
+	assert_int_equal(bound, 8);
+	assert_true(passes <= bound);
+}
+
+/* One whose limit does not hold, as other things than its vCPUs write. */
+static void test_halves_down_to_the_bound(void **state)
+{
+	struct converge c = slowable(70);
+	uint64_t limit = 12800;
+	struct converge_pass p = pass_of(100000, 100000);
+	unsigned int passes, ms;
+
+	(void)state;
+	assert_int_equal(repeat(&c, 100000, &passes), CONVERGE_SLOWER);
+	/* 30 % of the 25600 pages/s that it wrote. */
+	assert_int_equal(c.least, 7680);
+	while (limit > 7680) {
+		limit /= 2;
+		assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_SLOWER);
+		assert_int_equal(c.limit, limit);
+	}
+	assert_int_equal(repeat(&c, 100000, &passes), CONVERGE_STUCK);
+	assert_int_equal(passes, 3);
+}
+
+/* Ten times what the streams carry: no permitted slowdown brings it below. */
+static void test_hopeless_is_not_halved(void **state)
+{
+	struct converge c = slowable(70);
+	struct converge_pass p = pass_of(10000, 100000);
+	unsigned int passes, ms;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_SLOWER);
+	assert_true(c.limit < c.least);
+	assert_int_equal(repeat(&c, 100000, &passes), CONVERGE_STUCK);
+	assert_int_equal(passes, 3);
+}
+
+static void test_limit_is_never_none(void **state)
+{
+	struct converge c = slowable(99);
+	struct converge_pass p = {
+		.pages = 4, .bytes = 4 * 4096, .us = 3000000, .pending = 400,
+	};
+	unsigned int ms;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 25; i++) {
+		if (converge_after(&c, &p, &ms) == CONVERGE_SLOWER)
+			assert_int_not_equal(c.limit, 0);
+		p.pending++;
+	}
+	assert_int_equal(c.limit, 1);
+}
+
+static void test_last_pass_allowed_although_slowed(void **state)
+{
+	struct converge c = slowable(70);
+	struct converge_pass p = pass_of(100000, 50000);
+	unsigned int passes, ms;
+
+	(void)state;
+	c.max_passes = 5;
+	assert_int_equal(repeat(&c, 100000, &passes), CONVERGE_SLOWER);
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_PASSES);
+}
+
+/* The floor is the most that still fits, and no more. */
+static void test_floor(void **state)
+{
+	struct converge c = fresh(300, 30);
+	struct converge_pass p = pass_of(100000, 100000);
+	unsigned int ms;
+	uint64_t floor;
+
+	(void)state;
+	assert_int_equal(converge_floor(&c), 0);
+	converge_after(&c, &p, &ms);
+	floor = converge_floor(&c);
+	assert_int_equal(floor, 25600 * 270 / 1000);
+	assert_in_range(converge_blackout(&c, floor), 299, 300);
+	assert_true(converge_blackout(&c, floor + 26) > 300);
+	c.downtime_ms = CONVERGE_OVERHEAD_MS - 1;
+	assert_int_equal(converge_floor(&c), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +384,16 @@ int main(void)
 		cmocka_unit_test(test_slow_progress_is_progress),
 		cmocka_unit_test(test_no_measurement_is_unknown),
 		cmocka_unit_test(test_huge_vm_does_not_overflow),
+		cmocka_unit_test(test_slows_down_instead_of_giving_up),
+		cmocka_unit_test(test_is_not_slowed_while_it_converges),
+		cmocka_unit_test(test_never_is_never),
+		cmocka_unit_test(test_a_kernel_that_cannot),
+		cmocka_unit_test(test_bound_on_passes),
+		cmocka_unit_test(test_halves_down_to_the_bound),
+		cmocka_unit_test(test_hopeless_is_not_halved),
+		cmocka_unit_test(test_limit_is_never_none),
+		cmocka_unit_test(test_last_pass_allowed_although_slowed),
+		cmocka_unit_test(test_floor),
 	};
 
 	return cmocka_run_group_tests_name("converge", tests, NULL, NULL);
