@@ -45,7 +45,7 @@ static const char send_help[] =
 "                      writes faster than it can be sent, 0 to 99; 0 never (70)\n"
 "  --group POLICY      how many pages one write fault opens: off, contiguous, dynamic\n"
 "                      or static:N, N a power of two up to 512 (dynamic)\n"
-"  --read-group N      pages that a read fault maps, a power of two up to 512 (32)\n"
+"  --read-group N      pages that a fault makes readable again, up to 512 (512)\n"
 "  --resend-unchanged  send pages even if the target has their content already\n"
 "  --timeout S         give up when a step takes longer (30)\n"
 "  --verify full       before the commit, read all RAM on both sides and compare\n"

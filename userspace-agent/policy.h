@@ -11,7 +11,7 @@
 #include <linux/kvmferry.h>
 
 #define POLICY_WORDS		"off, contiguous, dynamic or static:N"
-#define POLICY_READ_ORDER	5	/* as the kernel's own */
+#define POLICY_READ_ORDER	FERRY_GROUP_MAX_ORDER	/* as the kernel's own */
 
 /**
  * policy_parse - read "off", "contiguous", "dynamic" or "static:N"
