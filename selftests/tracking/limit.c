@@ -149,7 +149,7 @@ static void test_single_pages(void)
 
 	use(FERRY_GROUP_OFF, 0, 0);
 	scene_settle(&scene);
-	limit(1000, 90);
+	limit(20, 90);
 	waits = waits_of(GUEST_STORE, 64, NULL);
 	limit(0, 0);
 	ktap_ok(waits, "without groups writers wait as well: %lu times", (unsigned long)waits);
@@ -348,7 +348,7 @@ static void live(const char *name, bool signals)
 	if (signals && pthread_create(&thread, NULL, storm, NULL))
 		die("no thread");
 	for (i = 0; i < 10; i++) {
-		limit(i % 3 ? 2000 : 0, i % 3 ? 70 : 0);
+		limit(i % 3 ? 50 : 0, i % 3 ? 70 : 0);
 		ferry_must_pass(&scene.ferry, 0);
 		nap_ms(50);
 	}
