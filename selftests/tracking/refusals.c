@@ -205,7 +205,7 @@ int main(void)
 {
 	struct ram_spec spec = { .size = SIZE };
 
-	ktap_plan(3 * ARGUMENTS + 162);
+	ktap_plan(3 * ARGUMENTS + 160);
 	ferry_load_module();
 	ram_create(&ram, &spec);
 	test_commands();
