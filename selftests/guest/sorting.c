@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Work for a guest that is measured: records in memory are shuffled, sorted in place,
- * and checked, which writes at random, then in long runs that become shorter, then
- * not at all. One unit of work is a record that takes part in one step, so that
+ * Work for a guest that is measured: records in memory are made, shuffled, sorted in
+ * place, and checked, which writes in order, at random, then in long runs that become
+ * shorter, then not at all. One unit of work is a record that takes part in one step, so that
  * progress can be told at any time and not just after a whole sort.
  */
 #include "sorting.h"
@@ -12,9 +12,9 @@
 #define SHORT	16	/* so few are sorted by insertion */
 #define PORTION	256	/* records between two looks at the counter */
 
-static uint64_t word(uint64_t key, unsigned int i)
+static uint64_t word(uint64_t key, uint64_t batch, unsigned int i)
 {
-	return (key + i) * 0x9e3779b97f4a7c15ull;
+	return (key + (batch << 32) + i) * 0x9e3779b97f4a7c15ull;
 }
 
 static uint64_t shuffle(uint64_t *s)
@@ -33,31 +33,28 @@ static void swap(struct record *a, struct record *b)
 	*b = c;
 }
 
-static void set(struct record *r, uint64_t key)
+static void make(struct record *r, uint64_t records, uint64_t batch, volatile uint64_t *done)
 {
+	uint64_t key;
 	unsigned int i;
 
-	r->key = key;
-	for (i = 0; i < 7; i++)
-		r->rest[i] = word(key, i);
+	for (key = 0; key < records; key++) {
+		r[key].key = key;
+		for (i = 0; i < 7; i++)
+			r[key].rest[i] = word(key, batch, i);
+		if (key % PORTION == 0)
+			*done += PORTION;
+	}
 }
 
-static bool is_good(const struct record *r, uint64_t key)
+static bool is_good(const struct record *r, uint64_t key, uint64_t batch)
 {
 	unsigned int i;
 
 	for (i = 0; i < 7; i++)
-		if (r->rest[i] != word(key, i))
+		if (r->rest[i] != word(key, batch, i))
 			return false;
 	return r->key == key;
-}
-
-void sorting_begin(struct record *r, uint64_t records)
-{
-	uint64_t i;
-
-	for (i = 0; i < records; i++)
-		set(&r[i], i);
 }
 
 static void mix(struct record *r, uint64_t records, uint64_t *random, volatile uint64_t *done)
@@ -119,25 +116,24 @@ static void sort(struct record *r, uint64_t records, volatile uint64_t *done)
 	*done += records;
 }
 
-static uint64_t check(struct record *r, uint64_t records, volatile uint64_t *done)
+static uint64_t check(const struct record *r, uint64_t records, uint64_t batch,
+		      volatile uint64_t *done)
 {
 	uint64_t i, wrong = 0;
 
 	for (i = 0; i < records; i++) {
-		if (!is_good(&r[i], i)) {
-			wrong++;
-			set(&r[i], i);
-		}
+		wrong += !is_good(&r[i], i, batch);
 		if (i % PORTION == 0)
 			*done += PORTION;
 	}
 	return wrong;
 }
 
-uint64_t sorting_round(struct record *r, uint64_t records, uint64_t *random,
+uint64_t sorting_round(struct record *r, uint64_t records, uint64_t batch, uint64_t *random,
 		       volatile uint64_t *done)
 {
+	make(r, records, batch, done);
 	mix(r, records, random, done);
 	sort(r, records, done);
-	return check(r, records, done);
+	return check(r, records, batch, done);
 }

@@ -6,16 +6,15 @@
 
 struct record {
 	uint64_t key;
-	uint64_t rest[7];	/* a function of the key */
+	uint64_t rest[7];	/* a function of key and batch */
 };
 
-/* New records, in order. */
-void sorting_begin(struct record *r, uint64_t records);
 /*
- * Shuffles the records, sorts and checks them. Adds to @done as it goes. Returns the
- * number of records that are wrong, which are made good.
+ * Makes a batch of records, shuffles, sorts and checks them. No two batches have a page in
+ * common, so that what is written over and over has changed each time. Adds to @done as
+ * it goes. Returns the number of records that are wrong in the end.
  */
-uint64_t sorting_round(struct record *r, uint64_t records, uint64_t *random,
+uint64_t sorting_round(struct record *r, uint64_t records, uint64_t batch, uint64_t *random,
 		       volatile uint64_t *done);
 
 #endif /* GUEST_SORTING_H */

@@ -504,11 +504,10 @@ static void *sort_for_ever(void *arg)
 	struct worker *w = arg;
 	struct record *r = allocate(guest.records * sizeof(*r));
 	volatile uint64_t *done = &guest.ledger->thread[w->number].records;
-	uint64_t random = seed(w->number, 2) | 1, wrong;
+	uint64_t random = seed(w->number, 2) | 1, batch = 0, wrong;
 
-	sorting_begin(r, guest.records);
 	for (;;) {
-		wrong = sorting_round(r, guest.records, &random, done);
+		wrong = sorting_round(r, guest.records, ++batch, &random, done);
 		guest.ledger->thread[w->number].sorts++;
 		if (!wrong)
 			continue;
