@@ -49,7 +49,8 @@ void ferry_limiter_set(struct ferry_limiter *limiter, u64 pages_per_s,
 	WRITE_ONCE(limiter->slowdown, slowdown);
 	atomic64_set(&limiter->due, ktime_get_ns());
 	WRITE_ONCE(limiter->page_ns, page_ns);
-	WRITE_ONCE(limiter->changes, limiter->changes + 1);
+	/* pairs with ferry_limiter_wait(): the limit before its number */
+	smp_store_release(&limiter->changes, limiter->changes + 1);
 	wake_up_all(&limiter->wake);
 }
 
@@ -75,10 +76,9 @@ static u64 bounded_wait(const struct ferry_limiter *limiter, u64 wait, u64 ran)
 	return min3(wait, most, (u64)MAX_WAIT_NS);
 }
 
-static void wait_ns(struct ferry_limiter *limiter, u64 ns)
+/* Ends early when the limit is no longer the one that was number @changes. */
+static void wait_ns(struct ferry_limiter *limiter, u64 ns, u32 changes)
 {
-	u32 changes = READ_ONCE(limiter->changes);
-
 	wait_event_interruptible_hrtimeout(limiter->wake,
 					   READ_ONCE(limiter->changes) != changes,
 					   ns_to_ktime(ns));
@@ -96,6 +96,8 @@ void ferry_limiter_wait(struct ferry_limiter *limiter, unsigned int vcpu,
 			unsigned int pages)
 {
 	u64 *woke = &limiter->woke[vcpu % FERRY_LIMITER_VCPUS];
+	/* pairs with ferry_limiter_set() */
+	u32 changes = smp_load_acquire(&limiter->changes);
 	u64 page_ns = READ_ONCE(limiter->page_ns);
 	u64 now, due, wait;
 
@@ -109,7 +111,7 @@ void ferry_limiter_wait(struct ferry_limiter *limiter, unsigned int vcpu,
 	if (wait < MIN_WAIT_NS)
 		return;
 
-	wait_ns(limiter, wait);
+	wait_ns(limiter, wait, changes);
 	WRITE_ONCE(*woke, ktime_get_ns());
 	atomic64_inc(&limiter->waits);
 	atomic64_add(ktime_get_ns() - now, &limiter->waited_ns);

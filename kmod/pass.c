@@ -212,7 +212,9 @@ static int take_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 	ferry_protect_turn(mm, ram, chunk, turn);
 	WRITE_ONCE(ram->chunk[chunk].protecting, false);
 	WRITE_ONCE(channel->protecting, false);
-	wake_up_all(&channel->vm->protected);
+	/* It pairs with the look at @protecting before a fault sleeps. */
+	if (wq_has_sleeper(&channel->vm->protected))
+		wake_up_all(&channel->vm->protected);
 	mmput(mm);
 	trace_ferry_turn(channel, ram, chunk);
 

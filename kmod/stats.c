@@ -14,6 +14,7 @@
 #include "hash.h"
 #include "protect.h"
 #include "ram.h"
+#include "registry.h"
 #include "vm.h"
 
 static void add_channel_counters(struct ferry_status *arg,
@@ -81,7 +82,7 @@ static void scan_all(struct ferry_vm *vm)
 	mmput(vm->mm);
 }
 
-/* With vm->lock, or under ferry_vm_read_lock(): blocks and channels only grow. */
+/* With vm->lock, or under ferry_registry_lock(): blocks and channels only grow. */
 static void fill_status(struct ferry_vm *vm, struct ferry_status *arg)
 {
 	/* pairs with the release in add_channel() */
@@ -181,13 +182,13 @@ int ferry_vm_stats(struct ferry_vm_stats *arg)
 	struct ferry_vm *vm;
 	int idx;
 
-	idx = ferry_vm_read_lock();
-	vm = ferry_vm_find_pid(&arg->pid);
+	idx = ferry_registry_lock();
+	vm = ferry_registry_find_pid(&arg->pid);
 	if (vm) {
 		fill_status(vm, &arg->status);
 		fill_group_stats(vm, &arg->group);
 	}
-	ferry_vm_read_unlock(idx);
+	ferry_registry_unlock(idx);
 	return vm ? 0 : -ESRCH;
 }
 

@@ -15,6 +15,7 @@
 #include "fault.h"
 #include "protect.h"
 #include "ram.h"
+#include "registry.h"
 #include "trace.h"
 #include "unprotect.h"
 #include "vm.h"
@@ -335,11 +336,11 @@ static void run_work(struct callback_head *head)
 	struct ferry_vm *vm;
 	int idx;
 
-	idx = ferry_vm_read_lock();
-	vm = ferry_vm_find(current->mm);
+	idx = ferry_registry_lock();
+	vm = ferry_registry_find(current->mm);
 	if (vm)
 		handle_fault(vm, work);
-	ferry_vm_read_unlock(idx);
+	ferry_registry_unlock(idx);
 
 	kfree(work);
 	if (atomic_dec_and_test(&works))
@@ -398,11 +399,11 @@ static void probe_fault(void *data, struct kvm_vcpu *vcpu, u64 address,
 	struct ferry_vm *vm;
 	int idx;
 
-	idx = ferry_vm_read_lock();
-	vm = ferry_vm_find(current->mm);
+	idx = ferry_registry_lock();
+	vm = ferry_registry_find(current->mm);
 	if (vm && wants_faults(vm))
 		take_fault(vm, &fault);
-	ferry_vm_read_unlock(idx);
+	ferry_registry_unlock(idx);
 }
 
 static void release_kvm(void)
@@ -431,17 +432,12 @@ static void hook_kvm(void)
 /**
  * ferry_unprotect_backend() - How pages are opened here
  *
- * Context: Process context. May sleep.
+ * Context: Any; between ferry_unprotect_hook() and ferry_unprotect_unhook().
  * Return: FERRY_BACKEND_*.
  */
 u32 ferry_unprotect_backend(void)
 {
-	u32 backend;
-
-	mutex_lock(&kvm.lock);
-	backend = kvm.point ? FERRY_BACKEND_PAGE_FAULT : FERRY_BACKEND_NONE;
-	mutex_unlock(&kvm.lock);
-	return backend;
+	return READ_ONCE(kvm.point) ? FERRY_BACKEND_PAGE_FAULT : FERRY_BACKEND_NONE;
 }
 
 /**

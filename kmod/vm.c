@@ -14,19 +14,11 @@
 #include "hash.h"
 #include "mapping.h"
 #include "ram.h"
+#include "registry.h"
 #include "vm.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
-
-/*
- * All VMs that are attached: no process is followed twice. Changed under
- * attached_lock; read under it, or under attached_srcu by those who handle the
- * guest's faults.
- */
-static LIST_HEAD(attached);
-static DEFINE_MUTEX(attached_lock);	/* protects @attached */
-DEFINE_STATIC_SRCU(attached_srcu);
 
 #define DEFAULT_READ_ORDER	FERRY_GROUP_MAX_ORDER
 
@@ -152,110 +144,6 @@ struct ferry_vm *ferry_vm_create(void)
 	return vm;
 }
 
-static int attached_add(struct ferry_vm *vm, struct mm_struct *mm, pid_t pid)
-{
-	struct ferry_vm *other;
-	int err = 0;
-
-	mutex_lock(&attached_lock);
-	list_for_each_entry(other, &attached, node)
-		if (other->mm == mm)
-			err = -EBUSY;
-	if (!err) {
-		mmgrab(mm);
-		vm->mm = mm;
-		vm->pid = find_get_pid(pid);
-		list_add_rcu(&vm->node, &attached);
-	}
-	mutex_unlock(&attached_lock);
-	return err;
-}
-
-/* From here on nobody finds the VM, and nobody who had found it is left. */
-static void attached_del(struct ferry_vm *vm)
-{
-	mutex_lock(&attached_lock);
-	list_del_rcu(&vm->node);
-	mutex_unlock(&attached_lock);
-	synchronize_srcu(&attached_srcu);
-}
-
-static void put_mm(struct ferry_vm *vm)
-{
-	put_pid(vm->pid);
-	mmdrop(vm->mm);
-	vm->mm = NULL;
-}
-
-/**
- * ferry_vm_read_lock() - Keep every VM that ferry_vm_find() may find
- *
- * Context: Any but NMI.
- * Return: what to give to ferry_vm_read_unlock().
- */
-int ferry_vm_read_lock(void)
-	__acquires(&attached_srcu)
-{
-	return srcu_read_lock(&attached_srcu);
-}
-
-/**
- * ferry_vm_read_unlock() - Undo ferry_vm_read_lock()
- * @idx: what that returned
- *
- * Context: Any but NMI.
- */
-void ferry_vm_read_unlock(int idx)
-	__releases(&attached_srcu)
-{
-	srcu_read_unlock(&attached_srcu, idx);
-}
-
-/**
- * ferry_vm_find() - Find the VM that an address space belongs to
- * @mm: the address space
- *
- * Context: Any, under ferry_vm_read_lock().
- * Return: the VM or NULL.
- */
-struct ferry_vm *ferry_vm_find(const struct mm_struct *mm)
-{
-	struct ferry_vm *vm;
-
-	list_for_each_entry_srcu(vm, &attached, node,
-				 srcu_read_lock_held(&attached_srcu))
-		if (vm->mm == mm)
-			return vm;
-	return NULL;
-}
-
-/**
- * ferry_vm_find_pid() - Find the VM with this process id or the next higher one
- * @pid: the id in the caller's pid namespace; out: that of the VM found
- *
- * Context: Process context, under ferry_vm_read_lock().
- * Return: the VM or NULL.
- */
-struct ferry_vm *ferry_vm_find_pid(pid_t *pid)
-{
-	struct ferry_vm *vm, *found = NULL;
-	pid_t best = 0;
-
-	list_for_each_entry_srcu(vm, &attached, node,
-				 srcu_read_lock_held(&attached_srcu)) {
-		pid_t id = pid_vnr(vm->pid);
-
-		/* 0: a process that the caller's namespace does not know */
-		if (!id || id < *pid || (found && id > best))
-			continue;
-		found = vm;
-		best = id;
-	}
-	if (found)
-		*pid = best;
-	return found;
-}
-
 /**
  * ferry_vm_find_page() - Find the page that a VM has at an address
  * @vm: the VM
@@ -281,6 +169,13 @@ struct ferry_ram *ferry_vm_find_page(struct ferry_vm *vm, unsigned long address,
 	return NULL;
 }
 
+static void put_mm(struct ferry_vm *vm)
+{
+	put_pid(vm->pid);
+	mmdrop(vm->mm);
+	vm->mm = NULL;
+}
+
 static int attach(struct ferry_vm *vm, struct mm_struct *mm,
 		  const struct ferry_attach *arg)
 {
@@ -292,14 +187,14 @@ static int attach(struct ferry_vm *vm, struct mm_struct *mm,
 		return PTR_ERR(vm->hash);
 
 	ferry_unprotect_hook();
-	err = attached_add(vm, mm, arg->pid);
+	err = ferry_registry_add(vm, mm, arg->pid);
 	if (err)
 		goto err_hook;
 
 	vm->notifier.ops = &notifier_ops;
 	err = mmu_notifier_register(&vm->notifier, mm);
 	if (err)
-		goto err_attached;
+		goto err_registry;
 
 	if (ferry_fault(FERRY_FAULT_ATTACH_NOMEM)) {
 		err = -ENOMEM;
@@ -311,8 +206,8 @@ err_notifier:
 	mmu_notifier_unregister(&vm->notifier, mm);
 	/* That called ->release(), but nothing was lost: nothing was begun. */
 	WRITE_ONCE(vm->lost, 0);
-err_attached:
-	attached_del(vm);
+err_registry:
+	ferry_registry_remove(vm);
 	put_mm(vm);
 err_hook:
 	ferry_unprotect_unhook();
@@ -678,7 +573,7 @@ void ferry_vm_destroy(struct ferry_vm *vm)
 		ferry_channel_halt(vm->channel[i]);
 	if (vm->mm) {
 		ferry_limiter_set(&vm->limiter, 0, 0);
-		attached_del(vm);
+		ferry_registry_remove(vm);
 		ferry_unprotect_unhook();
 		mmu_notifier_unregister(&vm->notifier, vm->mm);
 	}

@@ -34,7 +34,7 @@ struct pid;
  * struct ferry_vm - a VM
  * @lock:	serialises the commands; protects @mm, @nr_ram, @nr_channels and
  *		the beginning of passes
- * @node:	in the list of attached VMs
+ * @node:	in the registry
  * @mm:		the VM's address space, NULL before FERRY_ATTACH; holds a
  *		reference to the structure, not to its users
  * @pid:	the VM's process; for onlookers
@@ -105,10 +105,6 @@ int ferry_vm_set_limit(struct ferry_vm *vm, const struct ferry_limit *arg);
 int ferry_vm_group_stats(struct ferry_vm *vm, struct ferry_group_stats *arg);
 int ferry_vm_stats(struct ferry_vm_stats *arg);
 
-int ferry_vm_read_lock(void);
-void ferry_vm_read_unlock(int idx);
-struct ferry_vm *ferry_vm_find(const struct mm_struct *mm);
-struct ferry_vm *ferry_vm_find_pid(pid_t *pid);
 struct ferry_ram *ferry_vm_find_page(struct ferry_vm *vm, unsigned long address,
 				     unsigned long *page);
 

@@ -340,6 +340,43 @@ void vmm_pause(struct vmm *vmm)
 		pause_vcpu(&vmm->vcpu[i]);
 }
 
+void vmm_signal(struct vmm *vmm)
+{
+	unsigned int i;
+
+	for (i = 0; i < vmm->vcpus; i++)
+		pthread_kill(vmm->vcpu[i].thread, KICK);
+}
+
+static struct {
+	pthread_t thread;
+	volatile bool blowing;
+} storm;
+
+static void *blow(void *vmm)
+{
+	const struct timespec pause = { .tv_nsec = 300000 };
+
+	while (storm.blowing) {
+		nanosleep(&pause, NULL);
+		vmm_signal(vmm);
+	}
+	return NULL;
+}
+
+void vmm_storm_begin(struct vmm *vmm)
+{
+	storm.blowing = true;
+	if (pthread_create(&storm.thread, NULL, blow, vmm))
+		die("no thread");
+}
+
+void vmm_storm_end(void)
+{
+	storm.blowing = false;
+	pthread_join(storm.thread, NULL);
+}
+
 void vmm_resume(struct vmm *vmm)
 {
 	unsigned int i;

@@ -98,6 +98,12 @@ unsigned int vmm_random_errors(struct vmm *vmm, const struct ram *ram);
 void vmm_pause(struct vmm *vmm);
 void vmm_resume(struct vmm *vmm);
 
+/* Once: a signal to each vCPU's thread, which ends its KVM_RUN and means nothing. */
+void vmm_signal(struct vmm *vmm);
+/* One every 300 us, from a thread of its own; one storm at a time. */
+void vmm_storm_begin(struct vmm *vmm);
+void vmm_storm_end(void);
+
 /* The exits of all vCPUs since they were made, as KVM counts them. */
 uint64_t vmm_exits(struct vmm *vmm);
 /* Of these, the ones for the host's own interrupts: its timer, above all. */

@@ -29,16 +29,6 @@
 static struct scene scene;
 static struct ram *ram;
 
-static struct ferry_group_stats stats(void)
-{
-	struct ferry_group_stats stats;
-	int err = ferry_group_stats(&scene.ferry, &stats);
-
-	if (err)
-		die("statistics: %s", strerror(-err));
-	return stats;
-}
-
 static void add_quarter(unsigned int quarter, uint64_t gpa, uint32_t flags)
 {
 	vmm_add_slot(&scene.vmm, gpa, ram->map + quarter * QUARTER * RAM_PAGE,
@@ -77,12 +67,12 @@ static uint64_t lost_stores(unsigned int quarter, uint64_t gpa)
 
 static void test_quarter(const char *name, unsigned int quarter, uint64_t gpa)
 {
-	struct ferry_group_stats s = stats(), t;
+	struct ferry_group_stats s = scene_group_stats(&scene), t;
 	uint64_t lost;
 
 	scene_settle(&scene);
 	lost = lost_stores(quarter, gpa);
-	t = stats();
+	t = scene_group_stats(&scene);
 	ktap_ok(!lost && !scene.vmm.vcpu[0].mmio, "%s: no store is lost", name);
 	ktap_ok(t.opened - s.opened == QUARTER - 1 && t.write_faults - s.write_faults == 1,
 		"%s: its %lu pages are opened, and no others", name, QUARTER);
@@ -156,9 +146,9 @@ static void test_smm(void)
 	scene.vmm.slots &= ~SMM;
 
 	scene_settle(&scene);
-	s = stats();
+	s = scene_group_stats(&scene);
 	enter_smm(HERE, QUARTER, 0x5113);
-	t = stats();
+	t = scene_group_stats(&scene);
 	for (page = 0; page < QUARTER; page++)
 		lost += *(uint32_t *)(ram->map + page * RAM_PAGE) != 0x5113;
 	ktap_ok(!lost, "system management mode: no store is lost");
@@ -193,9 +183,7 @@ int main(void)
 	scene_open(&scene);
 	make_ram();
 	vmm_boot(&scene.vmm, 1);
-	scene.group = (struct ferry_group){
-		.policy = FERRY_GROUP_STATIC, .order = FERRY_GROUP_MAX_ORDER, .read_order = 9,
-	};
+	scene_group(&scene, FERRY_GROUP_STATIC, FERRY_GROUP_MAX_ORDER, 9);
 	scene_attach(&scene, 1, RING);
 	scene_settle(&scene);
 	test_quarter("a hole behind them", 0, HERE);

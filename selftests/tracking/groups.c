@@ -8,11 +8,8 @@
 
 #include <linux/falloc.h>
 #include <linux/kvm.h>
-#include <pthread.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "die.h"
@@ -26,24 +23,6 @@
 
 static struct scene scene;
 static struct ram *ram;
-
-static void use(uint32_t policy, uint32_t order, uint32_t read_order)
-{
-	scene.group = (struct ferry_group){
-		.policy = policy, .order = order, .read_order = read_order,
-	};
-	must(ferry_group(&scene.ferry, &scene.group));
-}
-
-static struct ferry_group_stats stats(void)
-{
-	struct ferry_group_stats stats;
-	int err = ferry_group_stats(&scene.ferry, &stats);
-
-	if (err)
-		die("statistics: %s", strerror(-err));
-	return stats;
-}
 
 /* The exits that a job over all pages, @stride pages apart, costs. */
 static uint64_t exits_of(uint32_t op, unsigned int stride)
@@ -75,7 +54,7 @@ static void test_writes(void)
 	for (i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
 		uint64_t exits;
 
-		use(FERRY_GROUP_STATIC, orders[i], 0);
+		scene_group(&scene, FERRY_GROUP_STATIC, orders[i], 0);
 		scene_settle(&scene);
 		exits = exits_of(GUEST_STORE, 1);
 		ktap_ok(is_about(exits, PAGES >> orders[i]), "static %u: %lu exits for %lu pages",
@@ -88,7 +67,7 @@ static void test_reads(void)
 {
 	uint64_t exits;
 
-	use(FERRY_GROUP_STATIC, 5, 5);
+	scene_group(&scene, FERRY_GROUP_STATIC, 5, 5);
 	scene_settle(&scene);
 	exits = exits_of(GUEST_READ, 1);
 	ktap_ok(exits <= 129 + STRAY, "reads: %lu exits for %lu pages", exits, PAGES);
@@ -104,14 +83,14 @@ static void test_unchanged(void)
 	struct ferry_status before, after;
 	struct ferry_group_stats s, t;
 
-	use(FERRY_GROUP_STATIC, 5, 0);
+	scene_group(&scene, FERRY_GROUP_STATIC, 5, 0);
 	scene_settle(&scene);
 	must(ferry_status(&scene.ferry, 0, &before));
-	s = stats();
+	s = scene_group_stats(&scene);
 	exits_of(GUEST_STORE, 64);
 	scene_settle(&scene);
 	must(ferry_status(&scene.ferry, 0, &after));
-	t = stats();
+	t = scene_group_stats(&scene);
 	ktap_ok(t.opened - s.opened == 31 * PAGES / 64 && t.groups[5] - s.groups[5] == PAGES / 64,
 		"1 page in 64 written: %lu groups, %lu pages opened",
 		(unsigned long)(t.groups[5] - s.groups[5]), (unsigned long)(t.opened - s.opened));
@@ -144,7 +123,7 @@ static void test_holes_stay(void)
 {
 	struct stat before, after;
 
-	use(FERRY_GROUP_STATIC, 9, 9);
+	scene_group(&scene, FERRY_GROUP_STATIC, 9, 9);
 	must(fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		       ram->offset + 8 * RAM_PAGE, 256 * RAM_PAGE));
 	scene_settle(&scene);
@@ -162,15 +141,15 @@ static void test_work_nomem(void)
 	struct ferry_group_stats s, t;
 	uint64_t exits;
 
-	use(FERRY_GROUP_STATIC, 9, 0);
+	scene_group(&scene, FERRY_GROUP_STATIC, 9, 0);
 	scene_settle(&scene);
 	if (!ferry_fault("work-nomem")) {
 		ktap_skip("not a test build", "work-nomem");
 		return;
 	}
-	s = stats();
+	s = scene_group_stats(&scene);
 	exits = exits_of(GUEST_STORE, 1);
-	t = stats();
+	t = scene_group_stats(&scene);
 	ferry_fault("");
 	ktap_ok(is_about(exits, PAGES) && t.skipped - s.skipped == PAGES && !scene_settle(&scene) &&
 		!scene_differences(&scene), "work-nomem: %lu exits, and nothing is lost", exits);
@@ -178,7 +157,7 @@ static void test_work_nomem(void)
 
 static void test_opened_blind(void)
 {
-	use(FERRY_GROUP_STATIC, 5, 0);
+	scene_group(&scene, FERRY_GROUP_STATIC, 5, 0);
 	scene_settle(&scene);
 	if (!ferry_fault("opened-blind")) {
 		ktap_skip("not a test build", "the control");
@@ -195,40 +174,22 @@ static void test_opened_blind(void)
 
 /* --- a live VM */
 
-static volatile bool storming;
-
-static void *storm(void *unused)
-{
-	const struct timespec pause = { .tv_nsec = 300000 };
-	unsigned int i;
-
-	while (storming) {
-		nanosleep(&pause, NULL);
-		for (i = 0; i < scene.vmm.vcpus; i++)
-			pthread_kill(scene.vmm.vcpu[i].thread, SIGUSR1);
-	}
-	return unused;
-}
-
 /* Passes while both vCPUs write at random, punching holes being somebody else's test. */
 static void live(const char *name, bool signals, unsigned int passes)
 {
-	struct ferry_group_stats s = stats(), t;
-	pthread_t thread;
+	struct ferry_group_stats s = scene_group_stats(&scene), t;
 	unsigned int i;
 
 	vmm_start_random(&scene.vmm, ram, 42, 4);
-	storming = signals;
-	if (signals && pthread_create(&thread, NULL, storm, NULL))
-		die("no thread");
+	if (signals)
+		vmm_storm_begin(&scene.vmm);
 	for (i = 0; i < passes; i++)
 		ferry_must_pass(&scene.ferry, 0);
-	storming = false;
 	if (signals)
-		pthread_join(thread, NULL);
+		vmm_storm_end();
 	for (i = 0; i < scene.vmm.vcpus; i++)
 		vmm_end(&scene.vmm, i);
-	t = stats();
+	t = scene_group_stats(&scene);
 	ktap_note("%s: %lu write faults, %lu opened, %lu read faults, %lu mapped, %lu skipped", name,
 		  (unsigned long)(t.write_faults - s.write_faults), (unsigned long)(t.opened - s.opened),
 		  (unsigned long)(t.read_faults - s.read_faults),
@@ -254,7 +215,7 @@ static void test_live(void)
 	for (i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
 		char name[64];
 
-		use(runs[i].policy, runs[i].order, 5);
+		scene_group(&scene, runs[i].policy, runs[i].order, 5);
 		scene_settle(&scene);
 		live(runs[i].name, false, 10);
 		snprintf(name, sizeof(name), "%s, signals", runs[i].name);
@@ -264,7 +225,8 @@ static void test_live(void)
 
 static void test_hooked(void)
 {
-	ktap_ok(stats().backend == FERRY_BACKEND_PAGE_FAULT, "this kernel lets pages be opened");
+	ktap_ok(scene_group_stats(&scene).backend == FERRY_BACKEND_PAGE_FAULT,
+		"this kernel lets pages be opened");
 }
 
 int main(void)

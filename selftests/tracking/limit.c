@@ -26,14 +26,6 @@
 static struct scene scene;
 static struct ram *ram;
 
-static void use(uint32_t policy, uint32_t order, uint32_t read_order)
-{
-	scene.group = (struct ferry_group){
-		.policy = policy, .order = order, .read_order = read_order,
-	};
-	must(ferry_group(&scene.ferry, &scene.group));
-}
-
 static void limit(uint64_t pages_per_s, uint32_t max_slowdown)
 {
 	int err = ferry_limit(&scene.ferry, pages_per_s, max_slowdown);
@@ -41,16 +33,6 @@ static void limit(uint64_t pages_per_s, uint32_t max_slowdown)
 	if (err)
 		die("limit of %lu pages/s, %u %%: %s", (unsigned long)pages_per_s, max_slowdown,
 		    strerror(-err));
-}
-
-static struct ferry_group_stats stats(void)
-{
-	struct ferry_group_stats stats;
-	int err = ferry_group_stats(&scene.ferry, &stats);
-
-	if (err)
-		die("statistics: %s", strerror(-err));
-	return stats;
 }
 
 static void nap_ms(unsigned int ms)
@@ -74,11 +56,11 @@ static struct guest_job job(uint32_t op, uint64_t pages)
 /* How often a vCPU waited for a whole job. */
 static uint64_t waits_of(uint32_t op, uint64_t pages, uint64_t *us)
 {
-	struct ferry_group_stats s = stats(), t;
+	struct ferry_group_stats s = scene_group_stats(&scene), t;
 	struct guest_job j = job(op, pages);
 
 	vmm_do(&scene.vmm, 0, &j);
-	t = stats();
+	t = scene_group_stats(&scene);
 	if (us)
 		*us = t.throttled_us - s.throttled_us;
 	return t.throttled - s.throttled;
@@ -124,9 +106,10 @@ static void test_writers_wait(void)
 {
 	uint64_t waits, us;
 
-	use(FERRY_GROUP_STATIC, 5, 5);
+	scene_group(&scene, FERRY_GROUP_STATIC, 5, 5);
 	scene_settle(&scene);
-	ktap_ok(!waits_of(GUEST_STORE, PAGES, NULL) && !stats().throttled_us, "without a limit nobody waits");
+	ktap_ok(!waits_of(GUEST_STORE, PAGES, NULL) && !scene_group_stats(&scene).throttled_us,
+		"without a limit nobody waits");
 
 	scene_settle(&scene);
 	limit(1000, 90);
@@ -147,7 +130,7 @@ static void test_single_pages(void)
 {
 	uint64_t waits;
 
-	use(FERRY_GROUP_OFF, 0, 0);
+	scene_group(&scene, FERRY_GROUP_OFF, 0, 0);
 	scene_settle(&scene);
 	limit(20, 90);
 	waits = waits_of(GUEST_STORE, 64, NULL);
@@ -160,12 +143,12 @@ static void test_others_do_not(void)
 	struct ferry_group_stats s, t;
 	uint64_t waits;
 
-	use(FERRY_GROUP_STATIC, 5, 5);
+	scene_group(&scene, FERRY_GROUP_STATIC, 5, 5);
 	scene_settle(&scene);
 	limit(1, 99);
-	s = stats();
+	s = scene_group_stats(&scene);
 	waits = waits_of(GUEST_READ, PAGES, NULL);
-	t = stats();
+	t = scene_group_stats(&scene);
 	ktap_ok(!waits && t.read_faults > s.read_faults, "who reads does not wait: %lu read faults",
 		(unsigned long)(t.read_faults - s.read_faults));
 
@@ -182,7 +165,7 @@ static void test_slowdown_bounds(void)
 {
 	uint64_t few, many;
 
-	use(FERRY_GROUP_STATIC, 0, 0);
+	scene_group(&scene, FERRY_GROUP_STATIC, 0, 0);
 	scene_settle(&scene);
 	limit(1, 1);
 	waits_of(GUEST_STORE, 128, &few);
@@ -209,13 +192,13 @@ static uint64_t wait_of_one(void (*meddle)(void))
 
 	scene_settle(&scene);
 	limit(1, 99);
-	s = stats();
+	s = scene_group_stats(&scene);
 	nap_ms(10);
 	vmm_start(&scene.vmm, 0, &j);
 	nap_ms(20);
 	meddle();
 	vmm_wait(&scene.vmm, 0);
-	return stats().throttled_us - s.throttled_us;
+	return scene_group_stats(&scene).throttled_us - s.throttled_us;
 }
 
 static bool ends_waits(void (*meddle)(void))
@@ -255,7 +238,7 @@ static void send_signal(void)
 
 static void test_ends(void)
 {
-	use(FERRY_GROUP_STATIC, 0, 0);
+	scene_group(&scene, FERRY_GROUP_STATIC, 0, 0);
 	ktap_ok(!ends_waits(let_it), "a wait that nobody ends takes its time");
 	ktap_ok(ends_waits(send_signal), "a signal ends a wait");
 	ktap_ok(ends_waits(lift), "so does lifting the limit");
@@ -269,15 +252,15 @@ static void test_lift(void)
 	struct guest_job j = job(GUEST_STORE, PAGES);
 	struct ferry_group_stats s, t;
 
-	use(FERRY_GROUP_STATIC, 0, 0);
+	scene_group(&scene, FERRY_GROUP_STATIC, 0, 0);
 	scene_settle(&scene);
 	limit(1, 99);
 	vmm_start(&scene.vmm, 0, &j);
 	nap_ms(200);
 	limit(0, 0);
-	s = stats();
+	s = scene_group_stats(&scene);
 	vmm_wait(&scene.vmm, 0);
-	t = stats();
+	t = scene_group_stats(&scene);
 	/* the one that was waiting counts when it is done */
 	ktap_ok(s.throttled && t.throttled - s.throttled <= 1,
 		"lifting the limit in mid-job: %lu waits before, %lu after", (unsigned long)s.throttled,
@@ -322,43 +305,25 @@ static void test_close(void)
 
 /* --- a live VM */
 
-static volatile bool storming;
-
-static void *storm(void *unused)
-{
-	const struct timespec pause = { .tv_nsec = 300000 };
-	unsigned int i;
-
-	while (storming) {
-		nanosleep(&pause, NULL);
-		for (i = 0; i < scene.vmm.vcpus; i++)
-			pthread_kill(scene.vmm.vcpu[i].thread, SIGUSR1);
-	}
-	return unused;
-}
-
 static void live(const char *name, bool signals)
 {
-	struct ferry_group_stats s = stats(), t;
-	pthread_t thread;
+	struct ferry_group_stats s = scene_group_stats(&scene), t;
 	unsigned int i;
 
 	vmm_start_random(&scene.vmm, ram, 42, 4);
-	storming = signals;
-	if (signals && pthread_create(&thread, NULL, storm, NULL))
-		die("no thread");
+	if (signals)
+		vmm_storm_begin(&scene.vmm);
 	for (i = 0; i < 10; i++) {
 		limit(i % 3 ? 50 : 0, i % 3 ? 70 : 0);
 		ferry_must_pass(&scene.ferry, 0);
 		nap_ms(50);
 	}
 	limit(0, 0);
-	storming = false;
 	if (signals)
-		pthread_join(thread, NULL);
+		vmm_storm_end();
 	for (i = 0; i < scene.vmm.vcpus; i++)
 		vmm_end(&scene.vmm, i);
-	t = stats();
+	t = scene_group_stats(&scene);
 	ktap_ok(t.throttled > s.throttled && !vmm_random_errors(&scene.vmm, ram),
 		"%s: vCPUs waited %lu times, and the guest's sums are right", name,
 		(unsigned long)(t.throttled - s.throttled));
@@ -369,7 +334,7 @@ static void test_live(void)
 {
 	/* the counters of GUEST_RANDOM begin with empty pages */
 	memset(ram->map, 0, ram->size);
-	use(FERRY_GROUP_DYNAMIC, 0, 5);
+	scene_group(&scene, FERRY_GROUP_DYNAMIC, 0, 5);
 	scene_settle(&scene);
 	live("a live VM", false);
 	live("a live VM, signals", true);

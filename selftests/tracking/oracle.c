@@ -111,15 +111,14 @@ static void *disturb(void *context)
 	const struct timespec pause = { .tv_nsec = 300000 };
 	struct vmm *vmm = context;
 	struct ram *ram = &vmm->ram[0];
-	unsigned int round, i;
+	unsigned int round;
 
 	for (round = 0;; round++) {
 		uint8_t *at = ram->map + random() % (ram_pages(ram) - 64) * RAM_PAGE;
 
 		nanosleep(&pause, NULL);
 		pthread_mutex_lock(&disturbing);
-		for (i = 0; i < vmm->vcpus; i++)
-			pthread_kill(vmm->vcpu[i].thread, SIGUSR1);
+		vmm_signal(vmm);
 		if (round % 16 == 0)
 			madvise(at, RAM_PAGE, MADV_REMOVE);
 		if (round % 64 == 0)

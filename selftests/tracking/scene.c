@@ -59,6 +59,25 @@ void scene_close(struct scene *s)
 	vmm_close(&s->vmm);
 }
 
+void scene_group(struct scene *s, uint32_t policy, uint32_t order, uint32_t read_order)
+{
+	s->group = (struct ferry_group){
+		.policy = policy, .order = order, .read_order = read_order,
+	};
+	if (s->ferry.fd >= 0)
+		must(ferry_group(&s->ferry, &s->group));
+}
+
+struct ferry_group_stats scene_group_stats(struct scene *s)
+{
+	struct ferry_group_stats stats;
+	int err = ferry_group_stats(&s->ferry, &stats);
+
+	if (err)
+		die("statistics: %s", strerror(-err));
+	return stats;
+}
+
 void scene_populate(struct scene *s)
 {
 	unsigned int i;

@@ -34,6 +34,10 @@ void scene_attach(struct scene *s, unsigned int channels, uint64_t ring);
 void scene_detach(struct scene *s);
 void scene_close(struct scene *s);
 
+/* How groups are formed from now on, after a scene_attach() to come as well. */
+void scene_group(struct scene *s, uint32_t policy, uint32_t order, uint32_t read_order);
+struct ferry_group_stats scene_group_stats(struct scene *s);
+
 /* Every page of every block gets a content of its own, from the guest. */
 void scene_populate(struct scene *s);
 /*
