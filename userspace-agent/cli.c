@@ -42,7 +42,7 @@ static const char send_help[] =
 "  --downtime MS       switch over once the blackout is expected to be so short (300)\n"
 "  --max-passes N      switch over after N passes at the latest (30)\n"
 "  --max-slowdown PC   percent of its time that a vCPU may be made to wait if the VM\n"
-"                      writes faster than it can be sent, 0 to 99; 0 never (70)\n"
+"                      writes faster than it can be sent, 0 to 99; 0 never (95)\n"
 "  --group POLICY      how many pages one write fault opens: off, contiguous, dynamic\n"
 "                      or static:N, N a power of two up to 512 (dynamic)\n"
 "  --read-group N      pages that a fault makes readable again, up to 512 (512)\n"
@@ -316,7 +316,7 @@ static void read_options(struct options *o, int argc, char **argv,
 			.state_dir = JOURNAL_DIR, .channels = 2,
 			.ring_bytes = 16u << 20, .codec = FERRY_CODEC_LZ4,
 			.downtime_ms = 300, .max_passes = 30,
-			.max_slowdown = 70, .timeout_ms = 30000,
+			.max_slowdown = 95, .timeout_ms = 30000,
 			.group = {
 				.policy = FERRY_GROUP_DYNAMIC,
 				.read_order = POLICY_READ_ORDER,
