@@ -239,6 +239,41 @@ void ferry_protect_turn(struct mm_struct *mm, struct ferry_ram *ram,
 }
 
 /**
+ * ferry_protect_drop() - Make KVM drop its mappings of some pages
+ * @mm: the VM's address space; the caller keeps it alive
+ * @ram: the block
+ * @chunk: number of the chunk in the block
+ * @set: pages that were not mapped writable lately
+ *
+ * Should one of them be writable by now, it is protected. That hides nothing, as no
+ * worker does it: for the MMU notifier it is a foreign change, so the pages become pending
+ * before and after it.
+ *
+ * Context: Process context, no worker. May sleep on a folio's lock.
+ */
+void ferry_protect_drop(struct mm_struct *mm, const struct ferry_ram *ram,
+			unsigned long chunk, const struct ferry_chunk_set *set)
+{
+	pgoff_t index = ram->index + (chunk << FERRY_CHUNK_SHIFT);
+	unsigned long start = find_first_bit(set->page, FERRY_CHUNK_PAGES), end;
+	struct ferry_scan scan;
+	struct folio *folio;
+
+	if (start == FERRY_CHUNK_PAGES)
+		return;
+	folio = filemap_lock_folio(ram->mapping, index + start);
+	if (ferry_no_folio(folio))
+		return;
+	ferry_protect_look(mm, ram, chunk, &scan);
+	if (!scan.huge)
+		for_each_set_bitrange(start, end, set->page, FERRY_CHUNK_PAGES)
+			wp_shared_mapping_range(ram->mapping, index + start,
+						end - start);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+/**
  * ferry_protect_settle() - Wait for the holes that are being punched
  * @ram: the block
  *

@@ -89,6 +89,8 @@ unsigned long ferry_protect_scan(struct mm_struct *mm, struct ferry_ram *ram,
 				 unsigned long chunk, struct ferry_scan *scan);
 void ferry_protect_turn(struct mm_struct *mm, struct ferry_ram *ram,
 			unsigned long chunk, struct ferry_turn *turn);
+void ferry_protect_drop(struct mm_struct *mm, const struct ferry_ram *ram,
+			unsigned long chunk, const struct ferry_chunk_set *set);
 void ferry_protect_settle(const struct ferry_ram *ram);
 bool ferry_protect_pinned(const struct ferry_scan *scan,
 			  const struct ferry_refs *refs);

@@ -5,17 +5,20 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
 #include <linux/tracepoint.h>
 #include <linux/wait.h>
 
+#include "backend.h"
 #include "compat/compat.h"
 #include "fault.h"
 #include "protect.h"
 #include "ram.h"
 #include "registry.h"
+#include "slot.h"
 #include "trace.h"
 #include "unprotect.h"
 #include "vm.h"
@@ -26,17 +29,33 @@
 /* Longer than it ever takes to protect a chunk. */
 #define MAX_PROTECTION_MS	20
 
+static char *backend = "auto";
+module_param(backend, charp, 0444);
+MODULE_PARM_DESC(backend,
+		 "how pages are opened: page-fault, prefault, none; auto: the first that this kernel has");
+
+/* In this order. */
+static const struct {
+	const char *name;
+	const struct ferry_backend *ops;
+} backends[] = {
+#ifdef FERRY_OPEN_kvm_mmu_page_fault
+	{ "page-fault", &ferry_backend_page_fault },
+#endif
+#ifdef KVM_PRE_FAULT_MEMORY
+	{ "prefault", &ferry_backend_prefault },
+#endif
+};
+
 /*
  * What we need of KVM, held while any VM is attached. KVM is not linked to: the
  * module also serves hosts on which KVM is not loaded or does not export this.
  */
 static struct {
-	struct mutex lock;	/* protects @users and what follows */
+	struct mutex lock;	/* protects @users, and changes of what follows */
 	unsigned int users;
 	struct tracepoint *point;
-	struct kvm_vcpu *(*running)(void);
-	int (*page_fault)(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error,
-			  void *insn, int insn_len);
+	const struct ferry_backend *backend;
 } kvm = {
 	.lock = __MUTEX_INITIALIZER(kvm.lock),
 };
@@ -48,7 +67,8 @@ static DECLARE_WAIT_QUEUE_HEAD(works_done);
 /**
  * struct fault_work - a fault, on its way from the probe to the thread's work
  * @head:	in the thread's list of work
- * @vcpu:	who faulted; not to be followed before it is known to be loaded
+ * @vcpu:	who faulted; not to be followed before it has been entered
+ * @vcpu_index:	its number
  * @gfn:	guest frame that faulted
  * @address:	where the VMM maps it
  * @write:	the guest wanted to write
@@ -56,29 +76,10 @@ static DECLARE_WAIT_QUEUE_HEAD(works_done);
 struct fault_work {
 	struct callback_head head;
 	struct kvm_vcpu *vcpu;
+	unsigned int vcpu_index;
 	gfn_t gfn;
 	unsigned long address;
 	bool write;
-};
-
-/**
- * struct fault_site - a fault, when it is being handled
- * @vm:		the VM
- * @vcpu:	the vCPU, loaded in this thread
- * @gfn:	guest frame of the first page of the chunk
- * @ram:	the block
- * @chunk:	number of the chunk in the block
- * @page:	page of the chunk that faulted
- * @scan:	the chunk as the page tables show it
- */
-struct fault_site {
-	struct ferry_vm *vm;
-	struct kvm_vcpu *vcpu;
-	gfn_t gfn;
-	struct ferry_ram *ram;
-	unsigned long chunk;
-	unsigned int page;
-	struct ferry_scan scan;
 };
 
 /* Rule 4. */
@@ -90,63 +91,17 @@ static bool addresses_are_plain(const struct kvm_vcpu *vcpu)
 	       !READ_ONCE(vcpu->kvm->arch.indirect_shadow_pages);
 }
 
-/* Rule 2: the slot of a frame, NULL if it is no ordinary RAM. Under kvm->srcu. */
-static const struct kvm_memory_slot *find_slot(struct kvm_vcpu *vcpu, gfn_t gfn)
-{
-	const struct kvm_memory_slot *slot;
-
-	slot = __gfn_to_memslot(kvm_vcpu_memslots(vcpu), gfn);
-	/* The one flag that changes nothing here; KVM's own flags do, too. */
-	if (!slot || slot->flags & ~KVM_MEM_LOG_DIRTY_PAGES)
-		return NULL;
-	return slot;
-}
-
-static unsigned long frame_address(struct kvm_vcpu *vcpu, gfn_t gfn)
-{
-	const struct kvm_memory_slot *slot = find_slot(vcpu, gfn);
-
-	return slot ? __gfn_to_hva_memslot(slot, gfn) : 0;
-}
-
-/* Rules 1 and 2. False: no use to go on. */
-static bool map_page(const struct fault_site *site, unsigned int page)
-{
-	unsigned long address = ferry_ram_address(site->ram, site->chunk, page);
-	struct kvm_vcpu *vcpu = site->vcpu;
-	gfn_t gfn = site->gfn + page;
-	int ret = 1, idx;
-
-	if (!VALID_PAGE(vcpu->arch.mmu->root.hpa) || signal_pending(current))
-		return false;
-
-	idx = srcu_read_lock(&vcpu->kvm->srcu);
-	if (frame_address(vcpu, gfn) == address ||
-	    ferry_fault(FERRY_FAULT_SLOT_BLIND))
-		ret = kvm.page_fault(vcpu, gfn_to_gpa(gfn), PFERR_USER_MASK,
-				     NULL, 0);
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	return ret > 0;
-}
-
 /*
  * Returns how many pages were mapped. A signal may end it early: what is left belongs to
  * the next fault in the chunk.
  */
-static unsigned long map_set(const struct fault_site *site,
+static unsigned long map_set(const struct ferry_site *site,
 			     struct ferry_chunk_set *set)
 {
 	struct ferry_ram_chunk *chunk = &site->ram->chunk[site->chunk];
-	unsigned long page, mapped = 0;
+	unsigned long mapped = kvm.backend->map(site, set);
 
-	for_each_set_bit(page, set->page, FERRY_CHUNK_PAGES) {
-		if (!map_page(site, page))
-			break;
-		__clear_bit(page, set->page);
-		mapped++;
-		cond_resched();
-	}
-	if (page < FERRY_CHUNK_PAGES) {
+	if (!bitmap_empty(set->page, FERRY_CHUNK_PAGES)) {
 		spin_lock(&chunk->lock);
 		bitmap_or(chunk->dropped.page, chunk->dropped.page, set->page,
 			  FERRY_CHUNK_PAGES);
@@ -156,7 +111,7 @@ static unsigned long map_set(const struct fault_site *site,
 }
 
 /* Makes the VMM's page table entries writable, as a write of its own would. */
-static void unprotect_set(const struct fault_site *site,
+static void unprotect_set(const struct ferry_site *site,
 			  const struct ferry_chunk_set *set)
 {
 	unsigned long start, end;
@@ -168,7 +123,7 @@ static void unprotect_set(const struct fault_site *site,
 }
 
 /* Returns how many pages the guest can now write to, and could not before. */
-static unsigned int open_group(const struct fault_site *site)
+static unsigned int open_group(const struct ferry_site *site)
 {
 	struct ferry_ram_chunk *chunk = &site->ram->chunk[site->chunk];
 	struct ferry_fault_counters *count = &site->vm->faults;
@@ -176,13 +131,15 @@ static unsigned int open_group(const struct fault_site *site)
 		.present = site->scan.present,
 		.writable = site->scan.writable,
 	};
-	struct ferry_chunk_set set;
+	struct ferry_chunk_set set, kept;
 	unsigned int opened;
 
 	spin_lock(&chunk->lock);
 	opened = ferry_group_open(&site->vm->group, &chunk->group,
 				  site->ram->first_chunk + site->chunk, &view,
 				  site->page, &set);
+	bitmap_andnot(kept.page, set.page, chunk->dropped.page,
+		      FERRY_CHUNK_PAGES);
 	bitmap_andnot(chunk->dropped.page, chunk->dropped.page, set.page,
 		      FERRY_CHUNK_PAGES);
 	spin_unlock(&chunk->lock);
@@ -191,6 +148,8 @@ static unsigned int open_group(const struct fault_site *site)
 	atomic64_add(opened, &count->opened);
 	trace_ferry_group(site->ram, site->chunk, site->page, true, opened);
 
+	if (!kvm.backend->upgrades)
+		ferry_protect_drop(current->mm, site->ram, site->chunk, &kept);
 	/* The page itself, too: KVM may have been told to try again. */
 	__set_bit(site->page, set.page);
 	unprotect_set(site, &set);
@@ -202,7 +161,7 @@ static unsigned int open_group(const struct fault_site *site)
  * Gives the guest back what it could read until the pages around were protected. Only
  * these: the others have kept their mapping, or never had one.
  */
-static unsigned long map_group(const struct fault_site *site)
+static unsigned long map_group(const struct ferry_site *site, bool write)
 {
 	struct ferry_ram_chunk *chunk = &site->ram->chunk[site->chunk];
 	unsigned int pages = 1 << READ_ONCE(site->vm->read_order);
@@ -221,7 +180,12 @@ static unsigned long map_group(const struct fault_site *site)
 
 	bitmap_and(set.page, set.page, site->scan.present.page,
 		   FERRY_CHUNK_PAGES);
+	if (!write)
+		__set_bit(site->page, set.page);
 	mapped = map_set(site, &set);
+	/* The page that faulted is no gain. */
+	if (!write && mapped)
+		mapped--;
 	atomic64_add(mapped, &site->vm->faults.read_mapped);
 	return mapped;
 }
@@ -230,7 +194,7 @@ static unsigned long map_group(const struct fault_site *site)
  * Leaves of the chunk what the guest sees through the slot that the fault was in. The
  * neighbours may be no RAM at all (a PC has holes), or be somewhere else.
  */
-static bool limit_to_slot(struct fault_site *site, unsigned long address)
+static bool limit_to_slot(struct ferry_site *site, unsigned long address)
 {
 	struct kvm *kvm = site->vcpu->kvm;
 	gfn_t gfn = site->gfn + site->page;
@@ -240,7 +204,7 @@ static bool limit_to_slot(struct fault_site *site, unsigned long address)
 	int idx;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	slot = find_slot(site->vcpu, gfn);
+	slot = ferry_slot_find(site->vcpu, gfn);
 	if (slot && __gfn_to_hva_memslot(slot, gfn) == address) {
 		first = site->page - min_t(u64, site->page,
 					   gfn - slot->base_gfn);
@@ -268,31 +232,28 @@ static void wait_for_protection(struct ferry_vm *vm, struct ferry_ram *ram,
 					 msecs_to_jiffies(MAX_PROTECTION_MS));
 }
 
-/* Rule 3, and what else must hold before anything is opened. */
-static bool find_site(struct ferry_vm *vm, const struct fault_work *work,
-		      struct fault_site *site)
+/* What must hold before anything is opened. The vCPU has been entered. */
+static bool find_site(struct ferry_site *site, const struct fault_work *work)
 {
 	unsigned long page;
 
-	if (kvm.running() != work->vcpu || !addresses_are_plain(work->vcpu))
+	if (!addresses_are_plain(work->vcpu))
 		return false;
-	site->ram = ferry_vm_find_page(vm, work->address, &page);
+	site->ram = ferry_vm_find_page(site->vm, work->address, &page);
 	if (!site->ram)
 		return false;
 
-	site->vm = vm;
-	site->vcpu = work->vcpu;
 	site->chunk = page >> FERRY_CHUNK_SHIFT;
 	site->page = page & (FERRY_CHUNK_PAGES - 1);
 	site->gfn = work->gfn - site->page;
-	wait_for_protection(vm, site->ram, site->chunk);
+	wait_for_protection(site->vm, site->ram, site->chunk);
 	ferry_protect_look(current->mm, site->ram, site->chunk, &site->scan);
 	return ferry_fault(FERRY_FAULT_SLOT_BLIND) ||
 	       limit_to_slot(site, work->address);
 }
 
-/* Returns how many pages a write fault has made writable. */
-static unsigned int handle_group(const struct fault_site *site, bool write)
+/* Returns how many pages a write fault has made writable, 1 for a read fault. */
+static unsigned int handle_group(const struct ferry_site *site, bool write)
 {
 	unsigned int pages = 1;
 	unsigned long mapped;
@@ -304,32 +265,43 @@ static unsigned int handle_group(const struct fault_site *site, bool write)
 		return 1;
 	if (write)
 		pages = open_group(site);
-	else
-		map_page(site, site->page);
-	mapped = map_group(site);
+	mapped = map_group(site, write);
 	if (!write)
 		trace_ferry_group(site->ram, site->chunk, site->page, false,
 				  mapped);
 	return pages;
 }
 
+/* Returns how many pages a write fault has made writable, 0 if it was skipped. */
+static unsigned int handle_site(struct ferry_site *site,
+				const struct fault_work *work)
+{
+	unsigned int pages = 0;
+
+	/* Rule 3. */
+	if (!kvm.backend->enter(site))
+		return 0;
+	if (find_site(site, work))
+		pages = handle_group(site, work->write);
+	kvm.backend->leave(site);
+	return pages;
+}
+
 static void handle_fault(struct ferry_vm *vm, const struct fault_work *work)
 {
-	struct fault_site site;
+	struct ferry_site site = { .vm = vm, .vcpu = work->vcpu };
 	unsigned int pages;
 
 	atomic64_inc(work->write ? &vm->faults.write_faults :
 				   &vm->faults.read_faults);
-	if (!find_site(vm, work, &site)) {
+	pages = handle_site(&site, work);
+	if (!pages)
 		atomic64_inc(&vm->faults.skipped);
-		return;
-	}
-	pages = handle_group(&site, work->write);
-	if (work->write)
-		ferry_limiter_wait(&vm->limiter, site.vcpu->vcpu_idx, pages);
+	else if (work->write)
+		ferry_limiter_wait(&vm->limiter, work->vcpu_index, pages);
 }
 
-/* In the vCPU's thread, before it enters the guest again or leaves the kernel. */
+/* In the vCPU's thread: when that is depends on the back end. */
 static void run_work(struct callback_head *head)
 {
 	struct fault_work *work = container_of(head, struct fault_work, head);
@@ -358,7 +330,7 @@ static bool queue_work_here(const struct fault_work *fault)
 
 	init_task_work(&work->head, run_work);
 	atomic_inc(&works);
-	if (task_work_add(current, &work->head, TWA_RESUME)) {
+	if (task_work_add(current, &work->head, kvm.backend->notify)) {
 		atomic_dec(&works);
 		kfree(work);
 		return false;
@@ -379,7 +351,7 @@ static void take_fault(struct ferry_vm *vm, struct fault_work *fault)
 	unsigned long page;
 
 	if (addresses_are_plain(fault->vcpu)) {
-		fault->address = frame_address(fault->vcpu, fault->gfn);
+		fault->address = ferry_slot_address(fault->vcpu, fault->gfn);
 		if (!ferry_vm_find_page(vm, fault->address, &page) ||
 		    queue_work_here(fault))
 			return;
@@ -393,6 +365,7 @@ static void probe_fault(void *data, struct kvm_vcpu *vcpu, u64 address,
 {
 	struct fault_work fault = {
 		.vcpu = vcpu,
+		.vcpu_index = vcpu->vcpu_idx,
 		.gfn = gpa_to_gfn(address),
 		.write = error & FAULT_WRITE,
 	};
@@ -408,25 +381,47 @@ static void probe_fault(void *data, struct kvm_vcpu *vcpu, u64 address,
 
 static void release_kvm(void)
 {
-	if (kvm.page_fault)
-		symbol_put(kvm_mmu_page_fault);
-	if (kvm.running)
-		symbol_put(kvm_get_running_vcpu);
+	if (kvm.backend)
+		kvm.backend->release();
 	if (kvm.point)
 		symbol_put(__tracepoint_kvm_page_fault);
-	kvm.page_fault = NULL;
-	kvm.running = NULL;
+	WRITE_ONCE(kvm.backend, NULL);
 	kvm.point = NULL;
+}
+
+static const struct ferry_backend *hold_backend(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(backends); i++) {
+		if (strcmp(backend, "auto") && strcmp(backend, backends[i].name))
+			continue;
+		if (backends[i].ops->hold())
+			return backends[i].ops;
+	}
+	return NULL;
 }
 
 static void hook_kvm(void)
 {
 	kvm.point = symbol_get(__tracepoint_kvm_page_fault);
-	kvm.running = symbol_get(kvm_get_running_vcpu);
-	kvm.page_fault = symbol_get(kvm_mmu_page_fault);
-	if (!kvm.point || !kvm.running || !kvm.page_fault ||
+	if (!kvm.point)
+		return;
+	WRITE_ONCE(kvm.backend, hold_backend());
+	if (!kvm.backend ||
 	    tracepoint_probe_register(kvm.point, probe_fault, NULL))
 		release_kvm();
+}
+
+/**
+ * ferry_unprotect_parameter() - Is the module's parameter one that is known?
+ *
+ * Context: Any.
+ */
+bool ferry_unprotect_parameter(void)
+{
+	return !strcmp(backend, "auto") || !strcmp(backend, "page-fault") ||
+	       !strcmp(backend, "prefault") || !strcmp(backend, "none");
 }
 
 /**
@@ -437,7 +432,9 @@ static void hook_kvm(void)
  */
 u32 ferry_unprotect_backend(void)
 {
-	return READ_ONCE(kvm.point) ? FERRY_BACKEND_PAGE_FAULT : FERRY_BACKEND_NONE;
+	const struct ferry_backend *now = READ_ONCE(kvm.backend);
+
+	return now ? now->id : FERRY_BACKEND_NONE;
 }
 
 /**
@@ -465,12 +462,24 @@ void ferry_unprotect_hook(void)
 void ferry_unprotect_unhook(void)
 {
 	mutex_lock(&kvm.lock);
-	if (!--kvm.users && kvm.point) {
+	if (!--kvm.users && kvm.backend) {
 		tracepoint_probe_unregister(kvm.point, probe_fault, NULL);
 		tracepoint_synchronize_unregister();
 		release_kvm();
 	}
 	mutex_unlock(&kvm.lock);
+}
+
+/**
+ * ferry_unprotect_forget() - Leave nothing of ours in a VM's address space
+ * @vm: the VM; no fault of its guest is being handled any more
+ *
+ * Context: Process context. May sleep.
+ */
+void ferry_unprotect_forget(struct ferry_vm *vm)
+{
+	if (kvm.backend && kvm.backend->forget)
+		kvm.backend->forget(vm);
 }
 
 /**

@@ -574,6 +574,7 @@ void ferry_vm_destroy(struct ferry_vm *vm)
 	if (vm->mm) {
 		ferry_limiter_set(&vm->limiter, 0, 0);
 		ferry_registry_remove(vm);
+		ferry_unprotect_forget(vm);
 		ferry_unprotect_unhook();
 		mmu_notifier_unregister(&vm->notifier, vm->mm);
 	}

@@ -59,6 +59,7 @@ struct pid;
  * @taken:	pages taken before the pass under way began
  * @faults:	what the guest's faults led to
  * @limiter:	slows writers down
+ * @scratch:	memory of ours in the VM's address space, 0 if there is none
  */
 struct ferry_vm {
 	struct mutex lock;	/* the commands, one at a time */
@@ -86,6 +87,7 @@ struct ferry_vm {
 	u64 taken;
 	struct ferry_fault_counters faults;
 	struct ferry_limiter limiter;
+	unsigned long scratch;
 };
 
 struct ferry_vm *ferry_vm_create(void);

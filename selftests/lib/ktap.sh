@@ -75,6 +75,7 @@ ktap_end() {
 }
 
 # host_module_load [PARAMETERS]: load the module under test. Never outside an emulated host.
+# KVMFERRY_BACKEND: its parameter backend, the module's choice if not set.
 host_module_load() {
 	[ "${KVMFERRY_IN_HOST:-}" = 1 ] || ktap_bail "not in an emulated host"
 	[ ! -d /sys/module/kvmferry ] || return 0
@@ -82,7 +83,7 @@ host_module_load() {
 	for ktap_dep in $(modinfo -F depends "$KVMFERRY_KO" | tr , ' '); do
 		modprobe -q "$ktap_dep" || ktap_bail "cannot load $ktap_dep"
 	done
-	insmod "$KVMFERRY_KO" "$@" || ktap_bail "the module does not load"
+	insmod "$KVMFERRY_KO" ${KVMFERRY_BACKEND:+"backend=$KVMFERRY_BACKEND"} "$@" || ktap_bail "the module does not load"
 }
 
 # host_module_unload: unload it; fails if it is in use, or stays.

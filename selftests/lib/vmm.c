@@ -258,6 +258,17 @@ void vmm_do(struct vmm *vmm, unsigned int vcpu, const struct guest_job *job)
 	vmm_wait(vmm, vcpu);
 }
 
+bool vmm_busy(struct vmm *vmm, unsigned int vcpu)
+{
+	struct vmm_vcpu *v = &vmm->vcpu[vcpu];
+	bool busy;
+
+	pthread_mutex_lock(&v->lock);
+	busy = v->busy;
+	pthread_mutex_unlock(&v->lock);
+	return busy;
+}
+
 void vmm_end(struct vmm *vmm, unsigned int vcpu)
 {
 	vmm->vcpu[vcpu].box->stop = 1;

@@ -80,6 +80,8 @@ void vmm_close(struct vmm *vmm);
 void vmm_do(struct vmm *vmm, unsigned int vcpu, const struct guest_job *job);
 void vmm_start(struct vmm *vmm, unsigned int vcpu, const struct guest_job *job);
 void vmm_wait(struct vmm *vmm, unsigned int vcpu);
+/* Is its job still to be done? */
+bool vmm_busy(struct vmm *vmm, unsigned int vcpu);
 /* Tells an endless job to end, and waits for that. */
 void vmm_end(struct vmm *vmm, unsigned int vcpu);
 

@@ -268,17 +268,6 @@ static void test_lift(void)
 	ktap_ok(all_equal(), "shadow equals RAM");
 }
 
-static bool is_busy(unsigned int vcpu)
-{
-	struct vmm_vcpu *v = &scene.vmm.vcpu[vcpu];
-	bool busy;
-
-	pthread_mutex_lock(&v->lock);
-	busy = v->busy;
-	pthread_mutex_unlock(&v->lock);
-	return busy;
-}
-
 /* Whoever waits holds neither the VM nor the module. */
 static void test_close(void)
 {
@@ -291,7 +280,7 @@ static void test_close(void)
 		limit(1, 99);
 		vmm_start(&scene.vmm, 0, &j);
 		nap_ms(20 + 10 * i);
-		waited = is_busy(0);
+		waited = vmm_busy(&scene.vmm, 0);
 		scene_detach(&scene);
 		good += waited && ferry_unload_module();
 		vmm_wait(&scene.vmm, 0);

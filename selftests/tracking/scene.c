@@ -78,6 +78,13 @@ struct ferry_group_stats scene_group_stats(struct scene *s)
 	return stats;
 }
 
+bool scene_prefaults(void)
+{
+	const char *backend = getenv("KVMFERRY_BACKEND");
+
+	return backend && !strcmp(backend, "prefault");
+}
+
 void scene_populate(struct scene *s)
 {
 	unsigned int i;
