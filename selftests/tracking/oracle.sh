@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The tracking oracle (see oracle.c) on this kernel: on the tests' own VMM with 2 and 4 vCPUs, in peace and
-# disturbed, and on QEMU with a Linux guest; with every policy of grouping.
+# disturbed, and on QEMU with a Linux guest; with every policy of grouping. Where the kernel has KVM_PRE_FAULT_MEMORY, the
+# last three once more with it.
 # Writes build/oracle/KERNEL.json and puts together build/oracle.json, an array with one object for each run:
 #	{"kernel": , "guest": , "policy": , "pages": , "differ": , "control_differ": }
 set -u
@@ -45,25 +46,38 @@ on_vmm() {
 
 qmp_command() { echo "'$GUEST_DIR/qmp' '$GUEST_DIR/a/qmp.test' '{\"execute\": \"$1\"}' >/dev/null"; }
 
+# on_qemu NAME
 on_qemu() {
 	guest_open
 	trap guest_close EXIT
 	guest_start a || ktap_bail "no guest"
 	"$oracle" process $seconds "$(cat "$GUEST_DIR/a/qemu.pid")" "$(qmp_command stop)" "$(qmp_command cont)" \
 		"$GUEST_DIR/a/ram/vm" >/tmp/oracle 2>&1
-	verdict qemu /tmp/oracle
-	ktap_check "qemu: the guest runs on" guest_continues a
-	ktap_check "qemu: and finds no error in its memory" test "$(guest_errors a)" = 0
+	verdict "$1" /tmp/oracle
+	ktap_check "$1: the guest runs on" guest_continues a
+	ktap_check "$1: and finds no error in its memory" test "$(guest_errors a)" = 0
+	trap - EXIT
+	guest_close
 }
 
-ktap_plan $((4 * (2 * policies + 1) + 2 + 1))
+case $KVMFERRY_KERNEL in
+6.1 | debug) prefaults=0 ;;
+*) prefaults=1 ;;
+esac
+ktap_plan $(((4 + 3 * prefaults) * (2 * policies + 1) + 2 + 1 + 3 * prefaults))
 host_module_load
 on_vmm vmm-2 192 $seconds 2
 on_vmm vmm-4 64 $seconds 4
 on_vmm vmm-disturbed 64 $seconds 2 disturbed
-on_qemu
-trap - EXIT
-guest_close
+on_qemu qemu
+if [ $prefaults = 1 ]; then
+	ktap_check "the module unloads before it is loaded with another back end" host_module_unload
+	export KVMFERRY_BACKEND=prefault
+	host_module_load
+	on_vmm prefault-vmm-4 64 $seconds 4
+	on_vmm prefault-vmm-disturbed 64 $seconds 2 disturbed
+	on_qemu prefault-qemu
+fi
 cat "$out"/* | jq -s . >"$KVMFERRY_BUILD/oracle.json"
 ktap_check "the module unloads" host_module_unload
 ktap_end
