@@ -13,7 +13,9 @@
  * What repeats, per chunk: each page has a count from 0 to 7. It goes up by one
  * when the page changed and is halved when it did not. A fault opens all pages
  * that have a count of at least n, for the smallest n whose trust is at least half
- * the number of these pages (n = 0: all of the chunk). There are 8 trusts; at each turn
+ * the number of these pages (n = 0: all of the chunk), unless they are more than twice as
+ * many as they were at the last turn: those who have joined since, as after a sweep, have
+ * no part in the trust. There are 8 trusts; at each turn
  *
  *	trust += min(changed, 22 * hits) - 22 * vain
  *
@@ -61,9 +63,11 @@
 
 /* Pages of a chunk with the same count, and how they fared. */
 struct tally {
+	int pages;
 	int hits;
 	int vain;
 };
+
 
 /**
  * ferry_group_begin_pass() - Set the budget of a pass
@@ -158,7 +162,8 @@ static void open_repeating(const struct ferry_group_chunk *chunk,
 					 view->present.page[i];
 			pages += hweight_long(named.page[i]);
 		}
-		if (2 * chunk->trust[count] >= pages)
+		if (2 * chunk->trust[count] >= pages &&
+		    pages <= 2 * chunk->named[count])
 			*open = named;
 	}
 }
@@ -290,6 +295,7 @@ static int trust_after(int trust, int earned, int vain)
 
 static struct tally tally_count(const struct ferry_group_chunk *chunk,
 				unsigned int count,
+				const struct ferry_chunk_set *present,
 				const struct ferry_chunk_set *changed,
 				const struct ferry_chunk_set *idle)
 {
@@ -299,6 +305,7 @@ static struct tally tally_count(const struct ferry_group_chunk *chunk,
 	for (i = 0; i < BITS_TO_LONGS(FERRY_CHUNK_PAGES); i++) {
 		unsigned long pages = with_count(chunk, count, i);
 
+		tally.pages += hweight_long(pages & present->page[i]);
 		tally.hits += hweight_long(pages & changed->page[i]);
 		tally.vain += hweight_long(pages & idle->page[i]);
 	}
@@ -307,6 +314,7 @@ static struct tally tally_count(const struct ferry_group_chunk *chunk,
 
 /* Scores each trust of the chunk as if it had been acted on. */
 static void score_counts(struct ferry_group_chunk *chunk, int nr_changed,
+			 const struct ferry_chunk_set *present,
 			 const struct ferry_chunk_set *changed,
 			 const struct ferry_chunk_set *idle)
 {
@@ -314,10 +322,13 @@ static void score_counts(struct ferry_group_chunk *chunk, int nr_changed,
 	int count;
 
 	for (count = FERRY_GROUP_COUNTS - 1; count >= 0; count--) {
-		struct tally tally = tally_count(chunk, count, changed, idle);
+		struct tally tally = tally_count(chunk, count, present,
+						  changed, idle);
 
+		sum.pages += tally.pages;
 		sum.hits += tally.hits;
 		sum.vain += tally.vain;
+		chunk->named[count] = sum.pages;
 		chunk->trust[count] = trust_after(chunk->trust[count],
 						  min(nr_changed, VAIN_COST * sum.hits),
 						  sum.vain);
@@ -394,6 +405,6 @@ void ferry_group_learn(struct ferry_group_vm *vm,
 			       (opened->page[i] | ~take->page[i]);
 	if (READ_ONCE(vm->policy) == FERRY_GROUP_DYNAMIC)
 		score_ahead(vm, nr_changed, opened, changed);
-	score_counts(chunk, nr_changed, changed, &idle);
+	score_counts(chunk, nr_changed, present, changed, &idle);
 	move_counts(chunk, changed, &idle);
 }

@@ -20,8 +20,7 @@
  * @order:	of static groups
  * @floor:	backlog, in pages, from which on nothing is opened on suspicion
  * @budget:	pages that may still be opened on suspicion in this pass
- * @ahead:	order of opening ahead of a sweep, 0 at the start
- * @ahead_trust: what opening ahead has earned since @ahead last changed
+ * @ahead_trust: what opening ahead of a sweep has earned
  * @next:	number of the chunk that a sweep is about to enter
  * @next_run:	pages that it has written by then
  *
@@ -44,6 +43,7 @@ struct ferry_group_vm {
  *		fault of their own
  * @count:	a count per page, bit by bit: count[0] holds the lowest
  * @trust:	what opening "all pages that have at least this count" has earned
+ * @named:	how many these were at the last turn
  * @faulted:	a page was opened by a fault since the last take
  * @learn:	the same before the last take: there is something to learn
  *
@@ -53,6 +53,7 @@ struct ferry_group_chunk {
 	struct ferry_chunk_set opened;
 	struct ferry_chunk_set count[FERRY_GROUP_COUNT_BITS];
 	s16 trust[FERRY_GROUP_COUNTS];
+	u16 named[FERRY_GROUP_COUNTS];
 	bool faulted;
 	bool learn;
 };

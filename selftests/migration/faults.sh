@@ -9,21 +9,52 @@ set -eu
 small_vm
 arm() { echo "$1" >/sys/module/kvmferry/parameters/fault; }
 
-# caught FAULT WORDS ARGS...: the migration fails with these words, and the guest has not noticed
-caught() {
-	local status=0 fault=$1 expected=$2
-	shift 2
+# attempt FAULT ARGS...: a migration with the fault armed. Its status is the sender's.
+attempt() {
+	local status=0 fault=$1
+	shift
 	guest_await b
-	agent_receive b --insecure --json || return 1
+	agent_receive b --insecure --json || return 9
 	arm "$fault"
 	agent_send a b --insecure --json "$@" || status=$?
 	arm ""
 	agent_end b receive || true
+	return $status
+}
+
+# The guest has moved after all.
+back() {
+	guest_until 20 host_idle a qemu
+	guest_reap a
+	guest_await a && migrate_once b a >/dev/null || return 1
+	guest_until 20 host_idle b qemu
+	guest_reap b
+}
+
+# caught FAULT WORDS ARGS...: the migration fails with these words, and the guest has not noticed
+caught() {
+	local status=0 fault=$1 expected=$2
+	shift 2
+	attempt "$fault" "$@" || status=$?
 	guest_kill b
 	[ "$status" = 1 ] || { ktap_note "send's status is $status"; return 1; }
 	says a send "$expected" || return 1
 	ktap_note "$(agent_reason a send)"
 	healthy a
+}
+
+# The same where the fault needs the right moment: some migrations may come through whole.
+caught_at_last() {
+	local status=0 go
+	for go in 1 2 3 4 5 6; do
+		attempt "${@:1:1}" "${@:3}" || status=$?
+		[ "$status" = 0 ] || break
+		ktap_note "$1 has done no harm that lasted, attempt $go"
+		back || return 1
+	done
+	guest_kill b
+	[ "$status" = 1 ] || { ktap_note "send's status is $status"; return 1; }
+	says a send "$2" && ktap_note "$(agent_reason a send)" && healthy a
 }
 
 # Damage a page of the target's memory behind everybody's back, once it has arrived. Takes one of the workload's own,
@@ -78,7 +109,9 @@ ktap_plan 6
 scene_open
 guest_start a
 guest_say a "rate 4000"
-ktap_check "a module that loses writes is found out by --verify full" caught protect-all "differs on the target" --verify full
+# no groups: a page that is opened again is sent again, and what was lost with it
+ktap_check "a module that loses writes is found out by --verify full" \
+	caught_at_last protect-all "differs on the target" --verify full --group off
 guest_say a "rate 1000"
 ktap_check "records damaged on their way are found out" caught crc-wrong "checksum"
 ktap_check "a page that cannot be read ends the migration" caught read-error "could not be read back"

@@ -630,6 +630,13 @@ static unsigned int repeating(void)
 	return fault(0, 300, NULL);
 }
 
+/* As if each set had been as large for a while. */
+static void nobody_is_new(void)
+{
+	for (unsigned int n = 0; n < FERRY_GROUP_COUNTS; n++)
+		world.chunk[0].named[n] = PAGES;
+}
+
 static void test_the_most_generous_that_is_trusted_acts(void **state)
 {
 	s16 *trust = world.chunk[0].trust;
@@ -638,6 +645,7 @@ static void test_the_most_generous_that_is_trusted_acts(void **state)
 	for (unsigned int i = 0; i < 7; i++)
 		teach_pages(0, 14 - 2 * i);
 	memset(trust, 0, sizeof(world.chunk[0].trust));
+	nobody_is_new();
 	for (int n = FERRY_GROUP_COUNTS - 1; n >= 1; n--) {
 		trust[n] = (named(n) + 1) / 2;
 		assert_int_equal(repeating(), named(n));
@@ -653,6 +661,7 @@ static void test_trust_has_to_cover_half_of_what_it_opens(void **state)
 {
 	(void)state;
 	teach_pages(0, 8);
+	nobody_is_new();
 	world.chunk[0].trust[1] = 3;
 	assert_int_equal(repeating(), 0);
 	world.chunk[0].trust[1] = 4;
@@ -661,6 +670,30 @@ static void test_trust_has_to_cover_half_of_what_it_opens(void **state)
 	world.chunk[0].trust[1] = 3;
 	bitmap_clear(world.view[0].present.page, 3, 2);
 	assert_int_equal(repeating(), 6);
+}
+
+static void test_a_set_that_has_grown_to_more_than_twice_is_not_opened(void **state)
+{
+	(void)state;
+	teach_pages(0, 8);
+	world.chunk[0].trust[1] = 1024;
+	/* at the turn that taught them nobody had a count of 1 */
+	assert_int_equal(world.chunk[0].named[1], 0);
+	assert_int_equal(repeating(), 0);
+	world.chunk[0].named[1] = 3;
+	assert_int_equal(repeating(), 0);
+	world.chunk[0].named[1] = 4;
+	assert_int_equal(repeating(), 8);
+}
+
+static void test_a_sweep_over_a_hot_region_leaves_it_as_it_was(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 6; i++)
+		teach_pages(100, 64);
+	assert_int_equal(named(5), 64);
+	teach_pages(0, PAGES);
+	assert_int_equal(repeating(), 64);
 }
 
 static void test_a_pattern_that_changes_costs_one_turn(void **state)
@@ -936,8 +969,10 @@ static void test_hot_regions_and_a_sweep(void **state)
 {
 	(void)state;
 	for (unsigned int round = 0; round < 24; round++) {
-		if (round == 16)
+		if (round == 16) {
+			assert_little_in_vain();
 			count_from_here();
+		}
 		for (unsigned int i = 0; i < PAGES; i++) {
 			write_page(700 + i % 128);
 			write_page(2900 + i % 128);
@@ -993,6 +1028,8 @@ int main(void)
 		unit(test_trust_has_bounds),
 		unit(test_the_most_generous_that_is_trusted_acts),
 		unit(test_trust_has_to_cover_half_of_what_it_opens),
+		unit(test_a_set_that_has_grown_to_more_than_twice_is_not_opened),
+		unit(test_a_sweep_over_a_hot_region_leaves_it_as_it_was),
 		unit(test_a_pattern_that_changes_costs_one_turn),
 		unit(test_a_turn_without_a_fault_teaches_nothing),
 		unit(test_a_pinned_page_teaches_nothing),
