@@ -223,6 +223,39 @@ static void test_live(void)
 	}
 }
 
+/* Bytes of our address space that are private and anonymous, and are not the heap. */
+static unsigned long private_bytes(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long start, end, sum = 0;
+	char line[256], rest[192];
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%lx-%lx rw-p 00000000 00:00 0 %191s", &start, &end, rest) == 2)
+			sum += end - start;
+	if (!maps)
+		die("/proc/self/maps: %s", strerror(errno));
+	fclose(maps);
+	return sum;
+}
+
+/* The VMM whose faults are handled is ourselves. Last of all: detaches. */
+static void test_leaves_nothing(void)
+{
+	unsigned long before, after;
+
+	scene_group(&scene, FERRY_GROUP_STATIC, 5, 5);
+	scene_settle(&scene);
+	exits_of(GUEST_STORE, 1);
+	before = private_bytes();
+	ferry_close(&scene.ferry);
+	after = private_bytes();
+	shadow_free(&scene.shadow);
+	ktap_ok(before - after == (scene_prefaults() ? 65536 : 0),
+		"when it lets go of a VM, the module takes back what it had mapped there: %lu bytes",
+		before - after);
+}
+
 static void test_hooked(void)
 {
 	uint32_t wanted = scene_prefaults() ? FERRY_BACKEND_PREFAULT : FERRY_BACKEND_PAGE_FAULT;
@@ -234,7 +267,7 @@ int main(void)
 {
 	struct ram_spec spec = { .size = PAGES * RAM_PAGE, .gpa = GPA };
 
-	ktap_plan(1 + 7 + 4 + 4 + 1 + 2 + 1 + 2 + 16 + 1);
+	ktap_plan(1 + 7 + 4 + 4 + 1 + 2 + 1 + 2 + 16 + 1 + 1);
 	scene_open(&scene);
 	ram = scene_add_ram(&scene, &spec);
 	vmm_boot(&scene.vmm, 2);
@@ -250,6 +283,7 @@ int main(void)
 	test_work_nomem();
 	test_opened_blind();
 	test_live();
+	test_leaves_nothing();
 	scene_close(&scene);
 	ktap_ok(ferry_unload_module(), "the module unloads");
 	return ktap_finish();
