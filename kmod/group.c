@@ -68,7 +68,6 @@ struct tally {
 	int vain;
 };
 
-
 /**
  * ferry_group_begin_pass() - Set the budget of a pass
  * @vm: the VM

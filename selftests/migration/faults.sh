@@ -19,7 +19,7 @@ attempt() {
 	agent_send a b --insecure --json "$@" || status=$?
 	arm ""
 	agent_end b receive || true
-	return $status
+	return "$status"
 }
 
 # The guest has moved after all.

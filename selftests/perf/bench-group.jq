@@ -88,10 +88,13 @@ def linux_sort:
 	(if $rounds > 1.1 then " (but KVM's log had \($rounds | two_digits) times the rounds)" else "" end) as $but |
 	(($our.exits / $our.work) / ($kvm.exits / $kvm.work)) as $exits |
 	(($our.cost / $our.work) / ($kvm.cost / $kvm.work)) as $cost |
+	($all | map(select(.policy == "none")) | if . == [] then null else sums | .exits / .seconds end) as $idle |
 	(($our.work / $our.seconds) / ($kvm.work / $kvm.seconds)) as $work |
 	verdict($exits <= 0.5 and $but == "";
 		"linux-sort: exits for the same work no more than half of those under KVM's log: \($exits | two_digits) of them" + $but),
 	"#       without exits for the host's own interrupts: \($cost | two_digits)",
+	(if $idle == null then empty else
+		"#       exits a second: \($idle | floor) if nobody follows the guest, \($our.exits / $our.seconds | floor) with dynamic, \($kvm.exits / $kvm.seconds | floor) under KVM's log" end),
 	verdict($work >= 1 and $but == "";
 		"linux-sort: work no less than under KVM's log: \($work | two_digits) times" + $but),
 	("#       exits for each page that had changed, without the host's interrupts: " +

@@ -9,7 +9,7 @@
  * which is in BENCH_LOG_SOCKET. Each request is a byte, each answer a struct bench_answer:
  *
  *	b	begin: logging on, all pages protected
- *	f	fetch: the pages written since, protected again, and each looked at and
+ *	f	fetch: the pages written since, protected again, and each hashed and
  *		encoded, as by somebody who sends them
  *	e	end: logging off
  *
@@ -31,6 +31,7 @@
 
 #include "bench-log.h"
 #include "bench-preload.h"
+#include "hash.h"
 
 #define MAX_SLOTS	64
 #define PAGE		4096u
@@ -113,18 +114,22 @@ static int switch_all(bool on)
 	return err;
 }
 
-static bool is_zero(const uint8_t *page)
+static void give_up(const char *what)
 {
-	return !page[0] && !memcmp(page, page + 1, PAGE - 1);
+	fprintf(stderr, "bench-preload: %s: %s\n", what, strerror(errno));
+	exit(1);
 }
 
 /*
- * What a sender has to do, and the module does, too: copy each page, as the guest may be
- * writing to it, look whether it is zero, encode it.
+ * What the module does with a page, too, so that the two differ in how they follow the
+ * guest and in nothing else: copy it, as the guest may be writing to it, look whether
+ * it is zero, hash and encode it.
  */
 static uint64_t encode_dirty(const struct log_slot *slot)
 {
-	static uint8_t copy[PAGE];
+	static const uint8_t key[FERRY_KEY_SIZE];
+	static struct hash *hash;
+	static uint8_t copy[PAGE], sum[FERRY_HASH_SIZE];
 	static char encoded[LZ4_COMPRESSBOUND(PAGE)];
 	uint64_t page, bytes = 0;
 
@@ -132,7 +137,10 @@ static uint64_t encode_dirty(const struct log_slot *slot)
 		if (!(slot->dirty[page / 64] >> (page % 64) & 1))
 			continue;
 		memcpy(copy, (void *)(slot->region.userspace_addr + page * PAGE), PAGE);
-		if (!is_zero(copy))
+		if (!hash && !(hash = hash_new(key)))
+			give_up("no hash");
+		hash_page(hash, slot->region.slot, page, copy, sum);
+		if (!hash_is_zero(copy))
 			bytes += LZ4_compress_default((char *)copy, encoded, PAGE, sizeof(encoded));
 	}
 	return bytes;
@@ -181,12 +189,6 @@ static void *listen_for_requests(void *arg)
 			serve(client);
 	}
 	return NULL;
-}
-
-static void give_up(const char *what)
-{
-	fprintf(stderr, "bench-preload: %s: %s\n", what, strerror(errno));
-	exit(1);
 }
 
 static void open_socket(const char *path)

@@ -12,7 +12,7 @@ nested() {
 	local status=0
 	"$KVMFERRY_BUILD/tracking/$1" >"/tmp/prefault.$1" 2>&1 || status=$?
 	sed 's/^/# /' "/tmp/prefault.$1"
-	return $status
+	return "$status"
 }
 
 ktap_plan 5
