@@ -5,7 +5,8 @@
 #   run-tests.sh FILE      FILE's lines: NAME SECONDS EXECUTABLE (relative to the project's folder)
 #
 # A test fails if its KTAP says so, if it gives no verdict, takes longer than its limit, or leaves behind complaints in
-# the kernel's log or a module that does not unload. Processes that it leaves behind are killed, and named.
+# the kernel's log or a module that does not unload. Processes that it leaves behind are killed, and named; the network
+# namespaces and mounts of a test that was killed go with them.
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
@@ -31,6 +32,15 @@ kill_new_processes() {
 		read -r name <"/proc/$pid/comm" || continue
 		kill -9 "$pid" 2>/dev/null && echo "  # left behind, killed: $name ($pid)"
 	done
+}
+
+# lib/guest.sh makes these, and cannot unmake them if it is killed.
+remove_new_hosts() {
+	local name
+	for name in a b; do
+		[ ! -e "/run/netns/ferry-$name" ] || ip netns del "ferry-$name"
+	done
+	awk '$2 ~ "^/tmp/ferry" { print $2 }' /proc/mounts | xargs -r umount
 }
 
 # What everybody was doing when a test ran out of time; the lines are not the kernel's complaints.
@@ -81,6 +91,7 @@ run_limited() {
 	wait $watcher
 	[ ! -e /tmp/late ] || status=124
 	kill_new_processes "$before"
+	remove_new_hosts
 	exec 4>&-
 	wait $reader
 } 2>/dev/null
