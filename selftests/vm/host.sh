@@ -126,8 +126,10 @@ close_pipes() {
 	wait
 }
 
+# No cmpxchg16b, which the kernel can do without: QEMU 7.2 may leave rubbish in the flags behind it, the trap flag
+# included, and an interrupt that comes just then makes it last. The kernel dies of a debug exception in kmalloc().
 start_qemu() {
-	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt \
+	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt,-cx16 \
 		-smp $((smp + 1)) -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
 		-chardev pipe,id=serial,path="$run/serial" -serial chardev:serial \
