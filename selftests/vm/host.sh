@@ -205,7 +205,8 @@ judge() {
 		if grep -q 'Kernel panic' "$console"; then
 			say "the host panicked"
 		elif [ -s "$run/verdicts" ]; then
-			say "the host ended without a verdict"
+			say "the host ended without a verdict (QEMU's status: $ended)"
+			grep -v "TCG doesn't support" "$run/qemu" >&2 || true
 		else
 			say "the host did not boot"
 			grep -v "TCG doesn't support" "$run/qemu" >&2 || true
@@ -223,7 +224,7 @@ judge() {
 
 # In a function, so that all of this file has been read before the host runs, and may change meanwhile.
 main() {
-	local started status=0
+	local started status=0 ended=0
 	write_orders "$@"
 	open_pipes
 	start_qemu
@@ -231,7 +232,7 @@ main() {
 	# a background sleep, so that the end of QEMU is noticed at once and a signal is obeyed at once
 	sleep "$timeout" &
 	timer=$!
-	wait -n "$qemu" "$timer" || true
+	wait -n "$qemu" "$timer" || ended=$?
 	if running; then
 		dump_state
 		kill -9 "$qemu"
