@@ -14,8 +14,12 @@
  */
 #define ENCODED_MAX	(PAGE_SIZE - 64)
 
-static const char * const codec_names[] = {
-	[FERRY_CODEC_LZ4] = "lz4",
+/* Whatever the host has registered under these names, offload drivers included. */
+static const char * const codec_names[FERRY_NR_CODECS] = {
+	[FERRY_CODEC_LZ4]	= "lz4",
+	[FERRY_CODEC_LZ4HC]	= "lz4hc",
+	[FERRY_CODEC_ZSTD]	= "zstd",
+	[FERRY_CODEC_DEFLATE]	= "deflate",
 };
 
 /**

@@ -9,6 +9,8 @@ build-essential         the agent, the module, the test programs
 pkg-config              finds the libraries
 libjansson-dev          QMP, and the JSON that the agent prints
 liblz4-dev              decoding at the target
+libzstd-dev             decoding at the target
+zlib1g-dev              decoding at the target
 libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
 libcmocka-dev           unit tests
 libelf-dev              building modules and kernels

@@ -6,16 +6,13 @@
 #include <unistd.h>
 
 #include "answer.h"
+#include "codec.h"
 #include "room.h"
 #include "takeover.h"
 
 /* Everything that can refuse a migration without having changed anything. */
 static int examine(struct target *t)
 {
-	if (t->hello.codecs & ~(uint64_t)APPLY_CODECS)
-		return fail(&t->why, "the source compresses with something that this "
-			    "agent does not know; install the same release on both "
-			    "hosts");
 	if (incoming_pair(&t->in, &t->hello, t->landing.ram, &t->why) ||
 	    room_check(&t->in.rams, &t->why) ||
 	    journal_admits(t->options->state_dir, JOURNAL_TARGET, t->in.vm,
@@ -46,6 +43,7 @@ static int start_qemu(struct target *t)
 
 static int on_hello(struct target *t, const uint8_t *payload, size_t len)
 {
+	uint8_t ready[WIRE_READY_SIZE];
 	const char *fault;
 
 	if (wire_get_hello(&t->hello, payload, len, &fault))
@@ -62,7 +60,8 @@ static int on_hello(struct target *t, const uint8_t *payload, size_t len)
 	progress_event(&t->progress, "receiving",
 		       json_pack("{s:s, s:s, s:I}", "vm", t->in.vm, "source", t->peer,
 				 "ram_bytes", (json_int_t)t->in.rams.total));
-	return frames_queue(&t->control, WIRE_READY, NULL, 0, &t->why);
+	return frames_queue(&t->control, WIRE_READY, ready,
+			    wire_put_ready(ready, t->hello.codecs & CODEC_ALL), &t->why);
 }
 
 static int on_abort(struct target *t, const uint8_t *payload, size_t len)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <lz4.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "apply.h"
+#include "codec.h"
 #include "hash.h"
 
 #define HEADER		sizeof(struct ferry_record)
@@ -32,6 +32,7 @@ struct apply_stream {
 	uint32_t sequence;	/* of the next record */
 	uint64_t pages;
 	struct hash *hash;
+	struct decoder *decoder;
 	digest_t digest[FERRY_MAX_RAM];
 	uint64_t ended;		/* the last pass that ended, 0 for none */
 	bool ended_final;
@@ -240,16 +241,10 @@ static int apply_pages_record(struct apply_stream *s, const struct wire_record *
 
 	if (check_place(s, r, why))
 		return -1;
-	if (r->codec == FERRY_CODEC_LZ4) {
-		int got = LZ4_decompress_safe((const char *)payload,
-					      (char *)s->decoded, (int)r->length,
-					      (int)want);
-
-		if (got < 0)
-			return fail(why, "the payload is not LZ4");
-		if ((size_t)got != want)
-			return fail(why, "the payload decodes to %d bytes, not %zu",
-				    got, want);
+	if (r->codec != FERRY_CODEC_NONE) {
+		if (decode(s->decoder, r->codec, payload, r->length, s->decoded,
+			   want, why))
+			return -1;
 		content = s->decoded;
 	}
 	__atomic_fetch_add(&s->pages, r->count, __ATOMIC_RELAXED);
@@ -367,6 +362,15 @@ ssize_t apply_stream_feed(struct apply_stream *s, const void *bytes, size_t len,
  * All streams
  * ------------------------------------------------------------------------ */
 
+static void free_stream(struct apply_stream *s)
+{
+	if (!s)
+		return;
+	hash_free(s->hash);
+	decoder_free(s->decoder);
+	free(s);
+}
+
 static struct apply_stream *new_stream(struct apply *a, unsigned int number,
 				       const uint8_t key[FERRY_KEY_SIZE])
 {
@@ -377,11 +381,11 @@ static struct apply_stream *new_stream(struct apply *a, unsigned int number,
 	s->apply = a;
 	s->number = number;
 	s->hash = hash_new(key);
-	if (!s->hash) {
-		free(s);
-		return NULL;
-	}
-	return s;
+	s->decoder = decoder_new();
+	if (s->hash && s->decoder)
+		return s;
+	free_stream(s);
+	return NULL;
 }
 
 /* A file too short would make every read fail, or grow where it must not. */
@@ -440,12 +444,8 @@ void apply_destroy(struct apply *a)
 {
 	if (!a)
 		return;
-	for (unsigned int i = 0; i < FERRY_MAX_CHANNELS; i++) {
-		if (!a->stream[i])
-			continue;
-		hash_free(a->stream[i]->hash);
-		free(a->stream[i]);
-	}
+	for (unsigned int i = 0; i < FERRY_MAX_CHANNELS; i++)
+		free_stream(a->stream[i]);
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 }

@@ -47,8 +47,6 @@ struct apply_stream;
 #define APPLY_RECORD_MAX	(sizeof(struct ferry_record) + \
 				 (size_t)FERRY_RECORD_MAX_PAGES * FERRY_PAGE_SIZE)
 
-/* Codecs that can be decoded, bit (1 << FERRY_CODEC_x). */
-#define APPLY_CODECS	(1u << FERRY_CODEC_NONE | 1u << FERRY_CODEC_LZ4)
 
 /**
  * struct apply_ram - where one RAM block is

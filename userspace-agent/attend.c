@@ -55,6 +55,17 @@ static int take_abort(struct source *s, const struct wire_frame *frame,
 	return fail(why, "the target gave up: %s", text);
 }
 
+static int take_ready(struct source *s, const uint8_t *payload, size_t len,
+		      struct failure *why)
+{
+	const char *fault;
+
+	if (wire_get_ready(&s->codecs, payload, len, &fault))
+		return fail(why, "the target broke the protocol: %s", fault);
+	s->ready = true;
+	return 0;
+}
+
 static int take_frame(struct source *s, const struct wire_frame *frame,
 		      const uint8_t *payload, struct failure *why)
 {
@@ -62,8 +73,7 @@ static int take_frame(struct source *s, const struct wire_frame *frame,
 	case WIRE_READY:
 		if (s->ready)
 			break;
-		s->ready = true;
-		return 0;
+		return take_ready(s, payload, frame->length, why);
 	case WIRE_PASS_DONE:
 	case WIRE_VERIFIED:
 		return take_digests(s, frame, payload, why);

@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "cli.h"
+#include "codec.h"
 #include "policy.h"
 #include "source.h"
 #include "stat.h"
@@ -38,7 +39,7 @@ static const char send_help[] =
 "  --to HOST:PORT      the target's agent\n"
 "  --channels N        data streams, 1 to 16 (2)\n"
 "  --ring MIB          size of each stream's ring, 1, 2, 4 ... 64 (16)\n"
-"  --codec NAME        lz4 or none (lz4)\n"
+"  --codec NAME        none, lz4, lz4hc, zstd or deflate (lz4)\n"
 "  --downtime MS       switch over once the blackout is expected to be so short (300)\n"
 "  --max-passes N      switch over after N passes at the latest (30)\n"
 "  --max-slowdown PC   percent of its time that a vCPU may be made to wait if the VM\n"
@@ -195,13 +196,13 @@ static size_t ring_bytes(const char *text)
 	return mib << 20;
 }
 
-static unsigned int codec(const char *text)
+static unsigned int parse_codec(const char *text)
 {
-	if (!strcmp(text, "lz4"))
-		return FERRY_CODEC_LZ4;
-	if (!strcmp(text, "none"))
-		return FERRY_CODEC_NONE;
-	die(EXIT_USAGE, "--codec %s: it takes lz4 or none", text);
+	unsigned int codec;
+
+	if (!codec_parse(text, &codec))
+		die(EXIT_USAGE, "--codec %s: it takes " CODEC_WORDS, text);
+	return codec;
 }
 
 static void set_group(struct ferry_group *group, const char *text)
@@ -244,7 +245,7 @@ static void set_option(struct options *o, enum option_key key, const char *value
 		o->send.ring_bytes = ring_bytes(value);
 		break;
 	case OPT_CODEC:
-		o->send.codec = codec(value);
+		o->send.codec = parse_codec(value);
 		break;
 	case OPT_DOWNTIME:
 		o->send.downtime_ms = (unsigned int)number("downtime", value, 1,

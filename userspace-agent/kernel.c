@@ -90,7 +90,7 @@ static int refuse_attach(pid_t pid, struct failure *why)
 		return fail(why, "the kernel does not accept /proc/%d/mem as the right to trace QEMU; run kvmferry as root in the initial user namespace",
 			    (int)pid);
 	case EOPNOTSUPP:
-		return fail(why, "the kernel module cannot compress with this codec; load the kernel's lz4 module or use --codec none");
+		return fail(why, "the kernel module cannot compress with this codec; load the kernel's module for it or use another --codec");
 	case ENOMEM:
 		return fail(why, "the kernel has no memory to follow QEMU; free some");
 	default:

@@ -35,6 +35,7 @@
 #include "attend.h"
 #include "check.h"
 #include "clock.h"
+#include "codec.h"
 #include "outgoing.h"
 #include "passes.h"
 #include "stages.h"
@@ -114,7 +115,7 @@ static int say_hello(struct source *s, struct failure *why)
 		.flags = s->was_running ? WIRE_HELLO_RUNNING : 0,
 		.streams = s->options->channels,
 		.rams = s->rams.count,
-		.codecs = 1u << FERRY_CODEC_NONE | 1u << s->options->codec,
+		.codecs = CODEC_ALL,
 	};
 	uint8_t payload[WIRE_HELLO_MAX];
 	unsigned int i;
@@ -163,14 +164,26 @@ static void undo_connect(struct source *s)
  * RAM
  * ------------------------------------------------------------------------ */
 
+/* May the kernel use it, and can the target decode it? */
+static bool codec_is_usable(const struct source *s, unsigned int codec)
+{
+	return kernel_has_codec(&s->kernel, codec) && s->codecs & 1ull << codec;
+}
+
+/* What was asked for, else what is nearest to it. */
 static unsigned int choose_codec(const struct source *s)
 {
-	unsigned int codec = s->options->codec;
+	unsigned int wanted = s->options->codec, codec = wanted;
 
-	if (kernel_has_codec(&s->kernel, codec))
-		return codec;
-	log_warn("this kernel has no lz4: RAM is sent uncompressed");
-	return FERRY_CODEC_NONE;
+	if (!codec_is_usable(s, codec))
+		codec = FERRY_CODEC_LZ4;
+	if (!codec_is_usable(s, codec))
+		codec = FERRY_CODEC_NONE;
+	if (codec != wanted)
+		log_warn("%s does not have %s: RAM is sent with codec %s",
+			 kernel_has_codec(&s->kernel, wanted) ? "the target" : "this kernel",
+			 codec_name(wanted), codec_name(codec));
+	return codec;
 }
 
 static int act_attach(struct source *s, struct failure *why)

@@ -118,6 +118,8 @@ static const char *frame_length_fault(enum wire_type type, uint32_t length)
 	case WIRE_ABORT:
 		return length < WIRE_TEXT_SIZE ? NULL : "ABORT is too long";
 	case WIRE_READY:
+		return length == WIRE_READY_SIZE ?
+			NULL : "READY has a length that no READY has";
 	case WIRE_DEVICE_EOF:
 	case WIRE_VERIFY:
 	case WIRE_COMMIT:
@@ -194,6 +196,12 @@ static bool ram_is_new(const struct wire_hello *h, unsigned int n)
 	return true;
 }
 
+/* Whatever does not shrink is sent as it is, with any codec. */
+static bool has_raw_pages(uint64_t codecs)
+{
+	return codecs & 1u << FERRY_CODEC_NONE;
+}
+
 int wire_get_hello(struct wire_hello *h, const uint8_t *in, size_t len,
 		   const char **why)
 {
@@ -213,6 +221,8 @@ int wire_get_hello(struct wire_hello *h, const uint8_t *in, size_t len,
 		return refuse(why, "number of streams out of range");
 	if (!h->rams || h->rams > FERRY_MAX_RAM)
 		return refuse(why, "number of RAM blocks out of range");
+	if (!has_raw_pages(h->codecs))
+		return refuse(why, "HELLO does without raw pages");
 	if (len != HELLO_FIXED + (size_t)h->rams * HELLO_RAM)
 		return refuse(why, "HELLO's length disagrees with its RAM blocks");
 
@@ -223,6 +233,22 @@ int wire_get_hello(struct wire_hello *h, const uint8_t *in, size_t len,
 			return refuse(why, "two RAM blocks have the same name");
 	}
 	return 0;
+}
+
+size_t wire_put_ready(uint8_t out[WIRE_READY_SIZE], uint64_t codecs)
+{
+	put(out, codecs, 8);
+	return WIRE_READY_SIZE;
+}
+
+int wire_get_ready(uint64_t *codecs, const uint8_t *in, size_t len,
+		   const char **why)
+{
+	if (len != WIRE_READY_SIZE)
+		return refuse(why, "READY has a length that no READY has");
+	*codecs = get(in, 8);
+	return has_raw_pages(*codecs) ? 0 :
+		refuse(why, "READY does without raw pages");
 }
 
 size_t wire_put_digests(uint8_t *out, const struct wire_digests *d)
@@ -263,15 +289,12 @@ static const char *pages_fault(const struct wire_record *r)
 
 	if (!r->count || r->count > FERRY_RECORD_MAX_PAGES)
 		return "number of pages out of range";
-	switch (r->codec) {
-	case FERRY_CODEC_NONE:
+	if (r->codec == FERRY_CODEC_NONE)
 		return r->length == bytes ? NULL : "length of raw pages is wrong";
-	case FERRY_CODEC_LZ4:
-		return r->length && r->length <= bytes ?
-			NULL : "length of compressed pages out of range";
-	default:
+	if (r->codec >= FERRY_NR_CODECS)
 		return "unknown codec";
-	}
+	return r->length && r->length <= bytes ?
+		NULL : "length of compressed pages out of range";
 }
 
 static const char *record_fault(const struct wire_record *r)

@@ -56,7 +56,7 @@
 #include <stdint.h>
 #include <linux/kvmferry.h>
 
-#define WIRE_VERSION		1
+#define WIRE_VERSION		2
 #define WIRE_MAGIC		"KVMFERRY"
 #define WIRE_PREAMBLE_SIZE	32
 #define WIRE_FRAME_SIZE		8
@@ -109,7 +109,7 @@ struct wire_ram {
  *	0   4  flags: WIRE_HELLO_*
  *	4   2  number of streams, 1 .. FERRY_MAX_CHANNELS
  *	6   2  number of RAM blocks, 1 .. FERRY_MAX_RAM
- *	8   8  codecs that records may use, bit (1 << FERRY_CODEC_x)
+ *	8   8  codecs that the source can use, bit (1 << FERRY_CODEC_x)
  *	16  32 key of the page hashes
  *	48  72 per RAM block: 64 bytes of name, NUL-padded; 8 bytes of size.
  *	       Its place in this list is its id in records.
@@ -122,6 +122,14 @@ struct wire_hello {
 	uint8_t key[FERRY_KEY_SIZE];
 	struct wire_ram ram[FERRY_MAX_RAM];
 };
+
+/*
+ * WIRE_READY
+ *
+ *	0   8  codecs that records may use: those of HELLO that the target decodes
+ *
+ * Raw pages (FERRY_CODEC_NONE) are always among them.
+ */
 
 /*
  * WIRE_PASS_DONE: every stream has delivered PASS_END of this pass, and all
@@ -137,7 +145,7 @@ struct wire_digests {
 };
 
 /*
- * READY, DEVICE_EOF, VERIFY, COMMIT and RUNNING have no payload. DEVICE's payload
+ * DEVICE_EOF, VERIFY, COMMIT and RUNNING have no payload. DEVICE's payload
  * is 1 .. WIRE_MAX_PAYLOAD bytes of QEMU's stream. ABORT's is the reason, text
  * without NUL, shorter than WIRE_TEXT_SIZE.
  */
@@ -149,6 +157,7 @@ struct wire_frame {
 
 /* Most bytes of payload that a HELLO, and a PASS_DONE or VERIFIED, can have. */
 #define WIRE_HELLO_MAX		(48 + FERRY_MAX_RAM * 72)
+#define WIRE_READY_SIZE		8
 #define WIRE_DIGESTS_MAX	(8 + FERRY_MAX_RAM * FERRY_HASH_SIZE)
 
 /*
@@ -171,6 +180,9 @@ size_t wire_put_hello(uint8_t out[WIRE_HELLO_MAX], const struct wire_hello *h);
 int wire_get_hello(struct wire_hello *h, const uint8_t *in, size_t len,
 		   const char **why);
 
+size_t wire_put_ready(uint8_t out[WIRE_READY_SIZE], uint64_t codecs);
+int wire_get_ready(uint64_t *codecs, const uint8_t *in, size_t len,
+		   const char **why);
 size_t wire_put_digests(uint8_t *out, const struct wire_digests *d);
 int wire_get_digests(struct wire_digests *d, const uint8_t *in, size_t len,
 		     const char **why);

@@ -2,9 +2,9 @@
 /* Applies records to a shadow of the VM's RAM, and compares the two. */
 #include "shadow.h"
 
-#include <lz4.h>
 #include <sys/mman.h>
 
+#include "codec.h"
 #include "die.h"
 
 static void *zeroes(uint64_t size)
@@ -81,13 +81,16 @@ static void put_pages(struct shadow *s, uint32_t id, uint64_t page, uint64_t pag
 	}
 }
 
-static void put_lz4(struct shadow *s, const struct wire_record *r, const uint8_t *payload)
+static void put_encoded(struct shadow *s, const struct wire_record *r, const uint8_t *payload)
 {
 	static uint8_t out[FERRY_RECORD_MAX_PAGES * FERRY_PAGE_SIZE];
-	int want = r->count * FERRY_PAGE_SIZE;
+	static struct decoder *decoder;
+	struct failure why = { 0 };
 
-	if (LZ4_decompress_safe((const char *)payload, (char *)out, r->length, want) != want)
-		s->fault = "a payload that LZ4 cannot decode to its pages";
+	if (!decoder && !(decoder = decoder_new()))
+		s->fault = "no memory to decode";
+	else if (decode(decoder, r->codec, payload, r->length, out, r->count * FERRY_PAGE_SIZE, &why))
+		s->fault = "a payload that cannot be decoded to its pages";
 	else
 		put_pages(s, r->block, r->page, r->count, out);
 }
@@ -117,7 +120,7 @@ void shadow_sink(void *shadow, unsigned int channel,
 		put_pages(s, r->block, r->page, r->count, payload);
 		s->raw += r->count;
 	} else {
-		put_lz4(s, r, payload);
+		put_encoded(s, r, payload);
 		s->encoded += r->count;
 	}
 }

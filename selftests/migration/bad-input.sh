@@ -74,7 +74,7 @@ no_records() {
 sources="
 ram_size|bytes at the source
 ram_name|does not have
-codec|compresses with something
+codec|without raw pages
 stream_noise|stream 0, record 0
 record_crc|checksum
 record_block|no RAM block 9
@@ -83,7 +83,7 @@ record_wrap|beyond the end of RAM block|record 0
 record_stream|belongs to stream 1
 record_sequence|it says that it is record 5
 record_huge|stream 0, record 0
-record_lz4|not LZ4
+record_lz4|not lz4
 record_cut|closed it in the middle of a record
 middle|stream 0, record 100
 commit_early|before all of the VM is here

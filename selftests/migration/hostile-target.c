@@ -30,10 +30,17 @@ static void meet(void)
 		die(2, "no HELLO");
 }
 
+static void put_ready(void)
+{
+	uint8_t ready[WIRE_READY_SIZE];
+
+	put_frame(control, WIRE_READY, ready, wire_put_ready(ready, 1u << FERRY_CODEC_NONE));
+}
+
 static void get_ready(void)
 {
 	meet();
-	put_frame(control, WIRE_READY, "", 0);
+	put_ready();
 	for (unsigned int i = 0; i < STREAMS; i++)
 		stream[i] = take_one();
 }
@@ -110,7 +117,7 @@ static void t_running(void)
 static void t_ready_twice(void)
 {
 	get_ready();
-	put_frame(control, WIRE_READY, "", 0);
+	put_ready();
 	swallow();
 	wait_end(control);
 }

@@ -37,6 +37,16 @@ paused() {
 	ktap_check "and is well when it continues" healthy "$to"
 }
 
+# Whatever the kernel compresses with, the target decodes.
+codecs() {
+	local from=$1 to=$2 codec swap
+	for codec in lz4hc zstd deflate; do
+		ktap_check "compressed with $codec" move "$from" "$to" --codec "$codec" --verify full
+		ktap_check "which made it smaller" told "$from" "done" '.bytes_wire < (.pages_sent - .pages_zero) * 3500'
+		swap=$from from=$to to=$swap
+	done
+}
+
 # What is sent uncompressed is at least as long as its pages.
 plain() {
 	ktap_check "without compression" move "$1" "$2" --codec none
@@ -44,13 +54,14 @@ plain() {
 		'.bytes_wire >= (.pages_sent - .pages_zero) * 4096'
 }
 
-ktap_plan 13
+ktap_plan 19
 scene_open
 guest_start a
 unencrypted
 ktap_check "over one stream" move a b --channels 1
 ktap_check "over four streams, back" move b a --channels 4 --verify full
 plain a b
-paused b a
+codecs b a
+paused a b
 ktap_check "the module unloads" host_module_unload
 ktap_end

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "codec.h"
 #include "die.h"
 
 #define GPA		0x1000000ul
@@ -319,6 +320,17 @@ static void test_no_codec(void)
 	test_digests("without a codec");
 }
 
+/* Whatever the kernel encodes, the target's libraries decode. */
+static void test_codec(unsigned int codec)
+{
+	detach();
+	attach(codec);
+	ferry_must_pass(&ferry, 0);
+	ktap_ok(shadow.encoded && !differences(), "%s: %lu pages are encoded, in %lu bytes; shadow equals RAM",
+		codec_name(codec), shadow.encoded, (unsigned long)seen.payload);
+	ktap_ok(!seen.futile, "%s: no record is longer than its page", codec_name(codec));
+}
+
 /* What is on the ring when the device is closed can still be read, then it hangs up. */
 static void test_hang_up(void)
 {
@@ -346,9 +358,11 @@ static void test_hang_up(void)
 
 int main(void)
 {
+	unsigned int codec;
+
 	if (!vmm_available())
 		ktap_skip_all("no /dev/kvm");
-	ktap_plan(8 + 4 + 2 + 2 + 3 + 2 + 2 + 2 + 4 + 2 + 1 + 2 + 4 + 1);
+	ktap_plan(8 + 4 + 2 + 2 + 3 + 2 + 2 + 2 + 4 + 2 + 1 + 2 + 2 * (FERRY_NR_CODECS - 2) + 4 + 1);
 	ferry_load_module();
 	vmm_open(&vmm);
 	a = vmm_add_ram(&vmm, &(struct ram_spec) { .size = PAGES_A * RAM_PAGE, .gpa = GPA, .id = 0 });
@@ -368,6 +382,8 @@ int main(void)
 	test_counters("at the end");
 	test_digests("at the end");
 	test_no_codec();
+	for (codec = FERRY_CODEC_LZ4HC; codec < FERRY_NR_CODECS; codec++)
+		test_codec(codec);
 	test_hang_up();
 
 	detach();

@@ -418,7 +418,7 @@ static void test_lz4_garbage(void **state)
 
 	memset(noise, 0xff, sizeof(noise));
 	records_put(&s->records[0], r, noise);
-	assert_refused(s, 0, "not LZ4");
+	assert_refused(s, 0, "not lz4");
 }
 
 /* A good LZ4 block of two pages that claims to be of @count. */
@@ -438,7 +438,7 @@ static void test_lz4_of_wrong_size(void **state)
 	put_lz4_claiming(s, 0, 3);
 	assert_refused(s, 0, "decodes to 8192 bytes, not 12288");
 	put_lz4_claiming(s, 1, 1);
-	assert_refused(s, 1, "not LZ4");
+	assert_refused(s, 1, "not lz4");
 }
 
 static void test_pass_out_of_order(void **state)

@@ -42,7 +42,7 @@ static void test_preamble(void **state)
 
 	(void)state;
 	assert_int_equal(wire_put_preamble(bytes, &good_preamble), sizeof(bytes));
-	assert_memory_equal(bytes, "KVMFERRY\0\1\2\3\0\0\0\0" "0123456789abcde", 32);
+	assert_memory_equal(bytes, "KVMFERRY\0\2\2\3\0\0\0\0" "0123456789abcde", 32);
 	assert_int_equal(wire_get_preamble(&p, bytes, sizeof(bytes), &why), 0);
 	assert_int_equal(p.kind, WIRE_STREAM);
 	assert_int_equal(p.channel, 3);
@@ -120,7 +120,7 @@ static int get_frame(unsigned int type, uint32_t length)
 static void test_frame_lengths(void **state)
 {
 	static const unsigned int empty[] = {
-		WIRE_READY, WIRE_DEVICE_EOF, WIRE_VERIFY, WIRE_COMMIT, WIRE_RUNNING,
+		WIRE_DEVICE_EOF, WIRE_VERIFY, WIRE_COMMIT, WIRE_RUNNING,
 	};
 
 	(void)state;
@@ -128,6 +128,9 @@ static void test_frame_lengths(void **state)
 		assert_int_equal(get_frame(empty[i], 0), 0);
 		assert_int_equal(get_frame(empty[i], 1), -1);
 	}
+	assert_int_equal(get_frame(WIRE_READY, 8), 0);
+	assert_int_equal(get_frame(WIRE_READY, 0), -1);
+	assert_int_equal(get_frame(WIRE_READY, 9), -1);
 	assert_int_equal(get_frame(WIRE_HELLO, 48), -1);	/* no RAM */
 	assert_int_equal(get_frame(WIRE_HELLO, 48 + 72), 0);
 	assert_int_equal(get_frame(WIRE_HELLO, 48 + 73), -1);
@@ -163,7 +166,7 @@ static void test_frame_truncated_or_foreign(void **state)
 	const char *why;
 
 	(void)state;
-	wire_put_frame(bytes, WIRE_READY, 0);
+	wire_put_frame(bytes, WIRE_VERIFY, 0);
 	for (size_t len = 0; len < sizeof(bytes); len++) {
 		uint8_t *copy = exact(bytes, len);
 
@@ -172,6 +175,22 @@ static void test_frame_truncated_or_foreign(void **state)
 	}
 	bytes[0] = 'k';
 	assert_int_equal(wire_get_frame(&f, bytes, sizeof(bytes), &why), -1);
+}
+
+static void test_ready(void **state)
+{
+	uint8_t bytes[WIRE_READY_SIZE];
+	uint64_t codecs;
+	const char *why;
+
+	(void)state;
+	assert_int_equal(wire_put_ready(bytes, 1ull << 40 | 5), sizeof(bytes));
+	assert_int_equal(wire_get_ready(&codecs, bytes, sizeof(bytes), &why), 0);
+	assert_true(codecs == (1ull << 40 | 5));
+	assert_int_equal(wire_get_ready(&codecs, bytes, sizeof(bytes) - 1, &why), -1);
+	wire_put_ready(bytes, 2);
+	assert_int_equal(wire_get_ready(&codecs, bytes, sizeof(bytes), &why), -1);
+	assert_non_null(strstr(why, "raw pages"));
 }
 
 /* ------------------------------------------------------------------------
@@ -388,7 +407,8 @@ static void test_record_fields(void **state)
 		{ false, { FERRY_RECORD_PAGES, 0, 0, 0, 17, 0, 17 * 4096, 0 } },
 		{ false, { FERRY_RECORD_PAGES, 0, 0, 0, 1, 0, 4095, 0 } },
 		{ false, { FERRY_RECORD_PAGES, 0, 0, 0, 1, 0, 4097, 0 } },
-		{ false, { FERRY_RECORD_PAGES, 2, 0, 0, 1, 0, 4096, 0 } },
+		{ false, { FERRY_RECORD_PAGES, FERRY_NR_CODECS, 0, 0, 1, 0, 4096, 0 } },
+		{ true, { FERRY_RECORD_PAGES, FERRY_NR_CODECS - 1, 0, 0, 1, 0, 4096, 0 } },
 		{ true, { FERRY_RECORD_PAGES, 1, 0, 0, 1, 0, 1, 0 } },
 		{ true, { FERRY_RECORD_PAGES, 1, 0, 0, 1, 0, 4096, 0 } },
 		{ false, { FERRY_RECORD_PAGES, 1, 0, 0, 1, 0, 0, 0 } },
@@ -521,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_frame_lengths),
 		cmocka_unit_test(test_frame_types),
 		cmocka_unit_test(test_frame_truncated_or_foreign),
+		cmocka_unit_test(test_ready),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_hello_truncated),
 		cmocka_unit_test(test_hello_numbers),

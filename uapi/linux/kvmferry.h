@@ -94,6 +94,10 @@
 
 #define FERRY_CODEC_NONE		0	/* as they are */
 #define FERRY_CODEC_LZ4			1	/* one LZ4 block */
+#define FERRY_CODEC_LZ4HC		2	/* the same, smaller and made with more effort */
+#define FERRY_CODEC_ZSTD		3	/* one Zstandard frame */
+#define FERRY_CODEC_DEFLATE		4	/* one raw DEFLATE stream */
+#define FERRY_NR_CODECS			5
 
 /**
  * struct ferry_record - header of a record, big-endian, 32 bytes
