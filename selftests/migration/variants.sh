@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Migrations of other kinds: one stream and four, uncompressed, of a paused VM, and none in clear text by accident.
+# Migrations of other kinds: one stream and four, with each codec and none, of a paused VM, and none in clear text by
+# accident.
 set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
@@ -54,6 +55,7 @@ plain() {
 		'.bytes_wire >= (.pages_sent - .pages_zero) * 4096'
 }
 
+small_vm
 ktap_plan 19
 scene_open
 guest_start a
