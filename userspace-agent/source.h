@@ -101,8 +101,8 @@ struct source {
 
 	/* The target */
 	struct frames control;
-	bool ready;			/* READY has come */
-	uint64_t codecs;		/* what it allows, bit (1 << FERRY_CODEC_x) */
+	uint64_t codecs;		/* what READY allows, bit (1 << FERRY_CODEC_x) */
+	bool ready;			/* it has come */
 	bool running;			/* RUNNING has come */
 	bool verified;			/* VERIFIED has come: @theirs is of that */
 	bool told_abort;		/* ABORT came: no need to send one */
