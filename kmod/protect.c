@@ -178,7 +178,7 @@ static void protect_too_much(const struct ferry_ram *ram, unsigned long chunk,
 
 	bitmap_zero(all.page, FERRY_CHUNK_PAGES);
 	bitmap_set(all.page, 0, ferry_ram_chunk_pages(ram, chunk));
-	usleep_range(500, 1000);
+	usleep_range(5000, 10000);
 	protect_runs(ram, chunk, &all, turn);
 }
 
