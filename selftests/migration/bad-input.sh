@@ -18,7 +18,7 @@ play() {
 # --- strangers: no reason to stop waiting
 
 strangers="nothing noise http half_preamble slow version kind reserved stream_first frame_magic frame_type frame_huge
-	hello_cut hello_short hello_never hello_many commit_first device_first"
+	hello_cut hello_short hello_never hello_many codec commit_first device_first"
 
 test_strangers() {
 	local name said played=1
@@ -28,7 +28,7 @@ test_strangers() {
 		said=$(play source a b "$name") || { played=0; ktap_note "$name: status $?"; }
 		ktap_note "$name: ${said//$'\n'/, }"
 	done
-	is "18 strangers are turned away in time" $played 1
+	is "19 strangers are turned away in time" $played 1
 	ktap_check "the receiver still waits" host_runs b receive
 	is "it has a line for each but the one that said nothing" \
 		"$(cat "$GUEST_DIR"/b/receive.{err,out} | grep -cE 'dropped a connection|refused a connection' | awk '{ print ($1 >= 16) }')" 1
@@ -74,7 +74,6 @@ no_records() {
 sources="
 ram_size|bytes at the source
 ram_name|does not have
-codec|without raw pages
 stream_noise|stream 0, record 0
 record_crc|checksum
 record_block|no RAM block 9
