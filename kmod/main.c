@@ -8,11 +8,7 @@
 
 static int __init ferry_init(void)
 {
-	if (!ferry_unprotect_parameter()) {
-		pr_err("kvmferry: parameter backend: not one of auto, page-fault, prefault, none\n");
-		return -EINVAL;
-	}
-	return ferry_device_register();
+	return ferry_unprotect_check() ?: ferry_device_register();
 }
 
 static void __exit ferry_exit(void)

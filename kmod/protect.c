@@ -149,19 +149,28 @@ static struct folio *scan_and_lock(struct mm_struct *mm,
 	return NULL;
 }
 
-static void protect_runs(const struct ferry_ram *ram, unsigned long chunk,
-			 const struct ferry_chunk_set *set,
-			 struct ferry_turn *turn)
+/* No huge mapping may be, or come, in the chunk. Returns in how many runs. */
+static unsigned long protect_set(const struct ferry_ram *ram, unsigned long chunk,
+				 const struct ferry_chunk_set *set)
 {
 	pgoff_t index = ram->index + (chunk << FERRY_CHUNK_SHIFT);
-	struct ferry_ram_chunk *c = &ram->chunk[chunk];
-	unsigned long start, end;
+	unsigned long start, end, runs = 0;
 
 	for_each_set_bitrange(start, end, set->page, FERRY_CHUNK_PAGES) {
 		wp_shared_mapping_range(ram->mapping, index + start,
 					end - start);
-		turn->runs++;
+		runs++;
 	}
+	return runs;
+}
+
+static void protect_runs(const struct ferry_ram *ram, unsigned long chunk,
+			 const struct ferry_chunk_set *set,
+			 struct ferry_turn *turn)
+{
+	struct ferry_ram_chunk *c = &ram->chunk[chunk];
+
+	turn->runs += protect_set(ram, chunk, set);
 
 	/* Afterwards: whoever comes in between costs a call too many, not an exit. */
 	spin_lock(&c->lock);
@@ -255,20 +264,18 @@ void ferry_protect_drop(struct mm_struct *mm, const struct ferry_ram *ram,
 			unsigned long chunk, const struct ferry_chunk_set *set)
 {
 	pgoff_t index = ram->index + (chunk << FERRY_CHUNK_SHIFT);
-	unsigned long start = find_first_bit(set->page, FERRY_CHUNK_PAGES), end;
+	unsigned long first = find_first_bit(set->page, FERRY_CHUNK_PAGES);
 	struct ferry_scan scan;
 	struct folio *folio;
 
-	if (start == FERRY_CHUNK_PAGES)
+	if (first == FERRY_CHUNK_PAGES)
 		return;
-	folio = filemap_lock_folio(ram->mapping, index + start);
+	folio = filemap_lock_folio(ram->mapping, index + first);
 	if (ferry_no_folio(folio))
 		return;
 	ferry_protect_look(mm, ram, chunk, &scan);
 	if (!scan.huge)
-		for_each_set_bitrange(start, end, set->page, FERRY_CHUNK_PAGES)
-			wp_shared_mapping_range(ram->mapping, index + start,
-						end - start);
+		protect_set(ram, chunk, set);
 	folio_unlock(folio);
 	folio_put(folio);
 }

@@ -8,6 +8,7 @@
 #include <linux/moduleparam.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/task_work.h>
 #include <linux/tracepoint.h>
 #include <linux/wait.h>
@@ -33,6 +34,11 @@ static char *backend = "auto";
 module_param(backend, charp, 0444);
 MODULE_PARM_DESC(backend,
 		 "how pages are opened: page-fault, prefault, none; auto: the first that this kernel has");
+
+/* What it may be, whatever this kernel has. */
+static const char * const backend_words[] = {
+	"auto", "page-fault", "prefault", "none",
+};
 
 /* In this order. */
 static const struct {
@@ -99,8 +105,11 @@ static unsigned long map_set(const struct ferry_site *site,
 			     struct ferry_chunk_set *set)
 {
 	struct ferry_ram_chunk *chunk = &site->ram->chunk[site->chunk];
-	unsigned long mapped = kvm.backend->map(site, set);
+	unsigned long mapped;
 
+	if (bitmap_empty(set->page, FERRY_CHUNK_PAGES))
+		return 0;
+	mapped = kvm.backend->map(site, set);
 	if (!bitmap_empty(set->page, FERRY_CHUNK_PAGES)) {
 		spin_lock(&chunk->lock);
 		bitmap_or(chunk->dropped.page, chunk->dropped.page, set->page,
@@ -414,14 +423,17 @@ static void hook_kvm(void)
 }
 
 /**
- * ferry_unprotect_parameter() - Is the module's parameter one that is known?
+ * ferry_unprotect_check() - Is the module's parameter one that is known?
  *
  * Context: Any.
+ * Return: 0, or -EINVAL after a line in the log.
  */
-bool ferry_unprotect_parameter(void)
+int ferry_unprotect_check(void)
 {
-	return !strcmp(backend, "auto") || !strcmp(backend, "page-fault") ||
-	       !strcmp(backend, "prefault") || !strcmp(backend, "none");
+	if (match_string(backend_words, ARRAY_SIZE(backend_words), backend) >= 0)
+		return 0;
+	pr_err("kvmferry: parameter backend: not one of auto, page-fault, prefault, none\n");
+	return -EINVAL;
 }
 
 /**

@@ -73,6 +73,6 @@ void ferry_unprotect_unhook(void);
 void ferry_unprotect_flush(void);
 void ferry_unprotect_forget(struct ferry_vm *vm);
 u32 ferry_unprotect_backend(void);
-bool ferry_unprotect_parameter(void);
+int ferry_unprotect_check(void);
 
 #endif /* FERRY_UNPROTECT_H */
