@@ -144,10 +144,7 @@ send_killed_at() {
 
 bring_back() {
 	[ "$owner" = b ] || return 0
-	guest_await a
-	migrate_once b a >/dev/null || return 1
-	guest_until 20 host_idle b qemu
-	guest_reap b
+	move_back || return 1
 	rm -f "$GUEST_DIR"/*/state/*
 }
 

@@ -22,39 +22,36 @@ attempt() {
 	return "$status"
 }
 
-# The guest has moved after all.
-back() {
-	guest_until 20 host_idle a qemu
-	guest_reap a
-	guest_await a && migrate_once b a >/dev/null || return 1
-	guest_until 20 host_idle b qemu
-	guest_reap b
-}
-
-# caught FAULT WORDS ARGS...: the migration fails with these words, and the guest has not noticed
-caught() {
-	local status=0 fault=$1 expected=$2
-	shift 2
-	attempt "$fault" "$@" || status=$?
+# refused STATUS WORDS: that was the sender's status, these its words, and the guest has not noticed
+refused() {
 	guest_kill b
-	[ "$status" = 1 ] || { ktap_note "send's status is $status"; return 1; }
-	says a send "$expected" || return 1
+	[ "$1" = 1 ] || { ktap_note "send's status is $1"; return 1; }
+	says a send "$2" || return 1
 	ktap_note "$(agent_reason a send)"
 	healthy a
 }
 
+# caught FAULT WORDS ARGS...: the migration fails with these words
+caught() {
+	local status=0 fault=$1 expected=$2
+	shift 2
+	attempt "$fault" "$@" || status=$?
+	refused "$status" "$expected"
+}
+
 # The same where the fault needs the right moment: some migrations may come through whole.
 caught_at_last() {
-	local status=0 go
+	local status go fault=$1 expected=$2
+	shift 2
 	for go in 1 2 3 4 5 6; do
-		attempt "${@:1:1}" "${@:3}" || status=$?
+		status=0
+		attempt "$fault" "$@" || status=$?
 		[ "$status" = 0 ] || break
-		ktap_note "$1 has done no harm that lasted, attempt $go"
-		back || return 1
+		ktap_note "$fault has done no harm that lasted, attempt $go"
+		forget_source a
+		move_back || return 1
 	done
-	guest_kill b
-	[ "$status" = 1 ] || { ktap_note "send's status is $status"; return 1; }
-	says a send "$2" && ktap_note "$(agent_reason a send)" && healthy a
+	refused "$status" "$expected"
 }
 
 # Damage a page of the target's memory behind everybody's back, once it has arrived. Takes one of the workload's own,
@@ -97,7 +94,8 @@ with_damage() {
 		[ "$status" = 0 ] || return "$status"
 		if [ "$early" = running ] && is_damaged; then return 0; fi
 		ktap_note "the page was damaged too late ($early) or was sent anew, attempt $go"
-		back || return 9
+		forget_source a
+		move_back || return 9
 	done
 	return 9
 }
@@ -105,9 +103,7 @@ with_damage() {
 found_by_verify() {
 	local status=0
 	with_damage --verify full || status=$?
-	[ "$status" = 1 ] || { ktap_note "send's status is $status"; return 1; }
-	guest_kill b
-	says a send "differs on the target" && healthy a
+	refused "$status" "differs on the target"
 }
 
 # Without --verify full nobody looks at what lies there; the guest will.
@@ -115,8 +111,7 @@ found_by_guest() {
 	local status=0
 	with_damage || status=$?
 	[ "$status" = 0 ] || { ktap_note "send's status is $status: $(agent_reason a send)"; return 1; }
-	guest_until 20 host_idle a qemu
-	guest_reap a
+	forget_source a
 	guest_report b
 	grep '^guest: error' "$GUEST_DIR/b/console" | sed 's/^/# /'
 	[ "$(guest_errors b)" = 1 ]

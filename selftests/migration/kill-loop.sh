@@ -46,17 +46,13 @@ measure() {
 	now_ms
 	took=$((now - took))
 	agent_end b receive
-	guest_until 20 host_idle a qemu
-	guest_reap a
+	forget_source a
 	healthy b && back
 }
 
 # The VM to host a, wherever it is.
 back() {
-	guest_await a
-	migrate_once b a >/dev/null || return 1
-	guest_until 20 host_idle b qemu
-	guest_reap b
+	move_back || return 1
 	rm -f "$GUEST_DIR"/*/state/*
 }
 

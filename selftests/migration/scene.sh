@@ -104,6 +104,18 @@ move() {
 	healthy "$to" && tidy "$from" && tidy "$to"
 }
 
+# forget_source HOST: it has handed the VM over, its QEMU ends
+forget_source() {
+	guest_until 20 host_idle "$1" qemu
+	guest_reap "$1"
+}
+
+# The VM goes back to host a, where it began.
+move_back() {
+	guest_await a && migrate_once b a >/dev/null || return 1
+	forget_source b
+}
+
 # The state in the owner record of a host: owns, committed ..., or none. record_of HOST source|target
 record_of() {
 	local file

@@ -38,8 +38,7 @@ one() {
 	agent_end "$to" receive || status=$?
 	[ "$status" = 0 ] || { cat "$GUEST_DIR/$from/send.err" "$GUEST_DIR/$to/receive.err"; return 1; }
 	tell_done "$from"
-	guest_until 20 host_idle "$from" qemu
-	guest_reap "$from"
+	forget_source "$from"
 	peak_send=$(($(cat "$GUEST_DIR/peak.send") > peak_send ? $(cat "$GUEST_DIR/peak.send") : peak_send))
 	peak_receive=$(($(cat "$GUEST_DIR/peak.receive") > peak_receive ? $(cat "$GUEST_DIR/peak.receive") : peak_receive))
 	healthy "$to"
