@@ -107,12 +107,29 @@ parameters() {
 	printf '%s' "$append"
 }
 
+# monitor COMMAND: a command for QEMU's human monitor, sent over QMP, which does not echo. (The pipe is opened both ways,
+# so that nobody waits for a QEMU that has ended.)
+monitor() {
+	printf '{"execute": "%s", "arguments": {%s}}\n' qmp_capabilities '' \
+		human-monitor-command "\"command-line\": \"$1\"" 1<>"$run/monitor.in"
+}
+
+# Keep what the host has to say of itself. The status is its last word: then it may end.
+read_verdicts() {
+	local line
+	while IFS= read -r line; do
+		printf '%s\n' "$line" >>"$run/verdicts"
+		[[ $line != "status "* ]] || monitor quit
+	done
+}
+
 # QEMU opens these pipes for reading and writing, so it never waits for us; we read until it ends.
 open_pipes() {
+	: >"$run/verdicts"
 	mkfifo "$run"/{out,verdict,serial.in,serial.out,monitor.in,monitor.out}
 	cat "$run/serial.out" >>"$console" &
 	cat "$run/monitor.out" >"$run/monitor" &
-	cat "$run/verdict" >"$run/verdicts" &
+	read_verdicts <"$run/verdict" &
 	cat "$run/out" &
 }
 
@@ -134,7 +151,6 @@ start_qemu() {
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
 		-chardev pipe,id=serial,path="$run/serial" -serial chardev:serial \
 		-chardev pipe,id=monitor,path="$run/monitor" -mon chardev=monitor,mode=control \
-		-device isa-debug-exit,iobase=0xf4,iosize=0x4 \
 		-device virtio-serial-pci \
 		-chardev file,id=out,path="$run/out",append=on -device virtserialport,chardev=out,name=out \
 		-chardev file,id=verdict,path="$run/verdict",append=on -device virtserialport,chardev=verdict,name=verdict \
@@ -148,11 +164,6 @@ start_qemu() {
 }
 
 running() { kill -0 "$qemu" 2>/dev/null; }
-
-# monitor COMMAND: a command for QEMU's human monitor, sent over QMP, which does not echo
-monitor() {
-	printf '{"execute": "human-monitor-command", "arguments": {"command-line": "%s"}}\n' "$1" >"$run/monitor.in"
-}
 
 # Wait until the console has been silent for a second, at most so many.
 settle() {
@@ -176,7 +187,6 @@ sysrq() {
 # What was everybody doing? A host too dead to answer sysrq gets an NMI, which makes it panic with a trace.
 dump_state() {
 	say "time-out after $timeout s; asking the host for its state"
-	echo '{"execute": "qmp_capabilities"}' >"$run/monitor.in"
 	monitor "info registers -a"
 	sleep 1
 	jq -r '.return | strings' "$run/monitor" >>"$console" || true
@@ -195,6 +205,12 @@ dump_state() {
 show_tail() {
 	say "console's last lines (all of it: $console)"
 	tail -n "${1:-60}" "$console" >&2
+}
+
+# From the dump: where each CPU was, and who waited for what.
+show_blocked() {
+	grep -E '^CPU#|^RIP=' "$console" >&2
+	sed -n '/sysrq: Show Blocked State/,/sysrq: Show backtrace/p' "$console" | head -n 60 >&2
 }
 
 # From what was left behind to an exit status.
@@ -234,11 +250,12 @@ main() {
 	timer=$!
 	wait -n "$qemu" "$timer" || ended=$?
 	if running; then
+		show_tail 20
 		dump_state
 		kill -9 "$qemu"
 		close_pipes 2>/dev/null # bash would report the kill
 		qemu=''
-		show_tail 40
+		show_blocked
 		exit 124
 	fi
 	kill "$timer" 2>/dev/null || true # it may just have ended

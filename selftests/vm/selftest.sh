@@ -72,6 +72,7 @@ report_of_fakes() {
 		result_is "$name" FAILED
 	done
 	ktap_check "the last line counts them" test "$(tail -n 1 "$work/fakes")" = "2 passed, 11 failed, 1 skipped"
+	[ "$ktap_failed" = 0 ] || sed 's/^/# /' "$work/fakes"
 }
 
 result_is() {
