@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/poll.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -29,37 +30,65 @@ static void channel_put(struct ferry_channel *channel)
 	kref_put(&channel->ref, channel_free);
 }
 
+static void destroy_codecs(struct ferry_channel *channel)
+{
+	unsigned int id;
+
+	for (id = 0; id < FERRY_NR_CODECS; id++)
+		ferry_codec_destroy(&channel->codec[id]);
+}
+
+static int init_codecs(struct ferry_channel *channel)
+{
+	const struct ferry_ladder *ladder = &channel->vm->ladder;
+	unsigned int i;
+
+	for (i = 0; i < ladder->rungs; i++) {
+		u32 id = ladder->codec[i];
+		int err;
+
+		if (id == FERRY_CODEC_NONE)
+			continue;
+		err = ferry_codec_init(&channel->codec[id], id);
+		if (err) {
+			destroy_codecs(channel);
+			return err;
+		}
+	}
+	return 0;
+}
+
 /* What the worker needs and the file does not. */
 static int channel_equip(struct ferry_channel *channel)
 {
 	int err;
 
-	channel->bounce = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!channel->bounce)
-		return -ENOMEM;
+	err = ferry_record_init(channel);
+	if (err)
+		return err;
 
 	err = -ENOMEM;
 	channel->hash = ferry_hash_desc(channel->vm->hash);
 	if (!channel->hash)
-		goto err_bounce;
+		goto err_record;
 
-	err = ferry_codec_init(&channel->codec, channel->vm->codec);
+	err = init_codecs(channel);
 	if (err)
 		goto err_hash;
 	return 0;
 
 err_hash:
 	kfree_sensitive(channel->hash);
-err_bounce:
-	free_page((unsigned long)channel->bounce);
+err_record:
+	ferry_record_destroy(channel);
 	return err;
 }
 
 static void channel_strip(struct ferry_channel *channel)
 {
-	ferry_codec_destroy(&channel->codec);
+	destroy_codecs(channel);
 	kfree_sensitive(channel->hash);
-	free_page((unsigned long)channel->bounce);
+	ferry_record_destroy(channel);
 }
 
 /**
@@ -99,6 +128,7 @@ struct ferry_channel *ferry_channel_create(struct ferry_vm *vm,
 		err = PTR_ERR(channel->worker);
 		goto err_strip;
 	}
+	set_user_nice(channel->worker, vm->nice);
 	return channel;
 
 err_strip:

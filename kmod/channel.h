@@ -11,8 +11,10 @@
 #include <linux/kref.h>
 #include <linux/kvmferry.h>
 
+#include "budget.h"
 #include "codec.h"
 #include "protect.h"
+#include "record.h"
 #include "ring.h"
 
 struct ferry_vm;
@@ -23,10 +25,9 @@ struct task_struct;
 struct ferry_counters {
 	u64 taken;
 	u64 zero;
-	u64 raw;
-	u64 encoded;
+	struct ferry_codec_stats codec[FERRY_NR_CODECS];
+	u64 untried;
 	u64 bytes_wire;
-	u64 bytes_encoded;
 	u64 written;
 	u64 pinned;
 	u64 protected_runs;
@@ -48,13 +49,14 @@ struct ferry_counters {
  *		tells in its context is our own doing
  * @pass_done:	number of the last pass that the worker has finished
  * @sequence:	of the next record
- * @codec:	its compressor
+ * @codec:	its compressors, by FERRY_CODEC_*
  * @hash:	its hash state
- * @bounce:	one page: a copy that cannot change any more
+ * @budget:	the CPU time of its worker
  * @turn:	the chunk being worked on
- * @zero_block:	RAM block of a run of zero pages that is not yet a record
- * @zero_first:	its first page
- * @zero_count:	its length, 0 for none
+ * @ram:	the RAM block that batch and zero run are of
+ * @futility:	of the chunk they are of
+ * @batch:	pages that are not yet a record
+ * @zero_run:	zero pages that are not yet a record
  * @count:	counters
  */
 struct ferry_channel {
@@ -66,13 +68,14 @@ struct ferry_channel {
 	bool protecting;
 	u64 pass_done;
 	u32 sequence;
-	struct ferry_codec codec;
+	struct ferry_codec codec[FERRY_NR_CODECS];
 	struct shash_desc *hash;
-	void *bounce;
+	struct ferry_budget budget;
 	struct ferry_turn turn;
-	u32 zero_block;
-	unsigned long zero_first;
-	u32 zero_count;
+	struct ferry_ram *ram;
+	struct ferry_futility *futility;
+	struct ferry_batch batch;
+	struct ferry_zero_run zero_run;
 	struct ferry_counters count;
 };
 

@@ -9,10 +9,10 @@
 #include "fault.h"
 
 /*
- * A page is worth encoding only if it becomes this small, in bytes: what is less
- * would save nothing after header and padding.
+ * A record must save this much, in bytes for each page: what is less is not worth
+ * the target's time. See compression.c.
  */
-#define ENCODED_MAX	(PAGE_SIZE - 64)
+#define LEAST_SAVED	64
 
 /* Whatever the host has registered under these names, offload drivers included. */
 static const char * const codec_names[FERRY_NR_CODECS] = {
@@ -42,85 +42,78 @@ u64 ferry_codecs_available(void)
 
 /**
  * ferry_codec_init() - Set up a compressor
- * @codec: uninitialised
- * @id: FERRY_CODEC_*
+ * @codec: zeroed
+ * @id: FERRY_CODEC_*, not FERRY_CODEC_NONE
  *
  * Context: Process context. May sleep and load modules.
  * Return: 0; -EOPNOTSUPP no such codec here; -ENOMEM.
  */
 int ferry_codec_init(struct ferry_codec *codec, u32 id)
 {
-	int err = -ENOMEM;
+	struct crypto_acomp *tfm = crypto_alloc_acomp(codec_names[id], 0, 0);
 
-	memset(codec, 0, sizeof(*codec));
-	codec->id = id;
-	if (id == FERRY_CODEC_NONE)
-		return 0;
-	if (id >= ARRAY_SIZE(codec_names))
-		return -EOPNOTSUPP;
-
-	codec->tfm = crypto_alloc_acomp(codec_names[id], 0, 0);
-	if (IS_ERR(codec->tfm))
-		return PTR_ERR(codec->tfm) == -ENOMEM ? -ENOMEM : -EOPNOTSUPP;
-
-	codec->req = acomp_request_alloc(codec->tfm);
-	if (!codec->req)
-		goto err_tfm;
-	codec->out = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (!codec->out)
-		goto err_req;
-
+	if (IS_ERR(tfm))
+		return PTR_ERR(tfm) == -ENOMEM ? -ENOMEM : -EOPNOTSUPP;
+	codec->req = acomp_request_alloc(tfm);
+	if (!codec->req) {
+		crypto_free_acomp(tfm);
+		return -ENOMEM;
+	}
+	codec->tfm = tfm;
 	crypto_init_wait(&codec->wait);
 	acomp_request_set_callback(codec->req, CRYPTO_TFM_REQ_MAY_BACKLOG,
 				   crypto_req_done, &codec->wait);
-	sg_init_one(&codec->dst, codec->out, ENCODED_MAX);
 	return 0;
-
-err_req:
-	acomp_request_free(codec->req);
-err_tfm:
-	crypto_free_acomp(codec->tfm);
-	return err;
 }
 
 /**
  * ferry_codec_destroy() - Undo ferry_codec_init()
- * @codec: the codec
+ * @codec: the codec, or zeroes
  *
  * Context: Process context. May sleep.
  */
 void ferry_codec_destroy(struct ferry_codec *codec)
 {
-	if (codec->id == FERRY_CODEC_NONE)
+	if (!codec->tfm)
 		return;
-	free_page((unsigned long)codec->out);
 	acomp_request_free(codec->req);
 	crypto_free_acomp(codec->tfm);
+	codec->tfm = NULL;
 }
 
 /**
- * ferry_codec_encode() - Encode one page
+ * ferry_codec_encode() - Encode pages, straight onto a ring
  * @codec: the codec
- * @page: PAGE_SIZE bytes, in the linear mapping, that nobody else writes to
+ * @page: @pages times PAGE_SIZE bytes, in the linear mapping, that nobody else
+ *	writes to
+ * @pages: up to FERRY_RECORD_MAX_PAGES
+ * @ring: with room for so many bytes at @offset from its head
+ * @offset: bytes
  *
- * Any failure of the codec is an answer too: send the page as it is.
+ * Any failure of the codec is an answer too: send the pages as they are.
  *
- * Context: Process context. May sleep.
- * Return: bytes in @codec->out, or 0 when the page does not get smaller.
+ * Context: Process context, the ring's producer. May sleep.
+ * Return: bytes that the pages became, or 0 when they do not get smaller.
  */
-unsigned int ferry_codec_encode(struct ferry_codec *codec, const void *page)
+u32 ferry_codec_encode(struct ferry_codec *codec, void * const *page,
+		       unsigned int pages, const struct ferry_ring_buffer *ring,
+		       u64 offset)
 {
+	u32 most = pages * (PAGE_SIZE - LEAST_SAVED);
+	unsigned int i;
 	int err;
 
-	if (codec->id == FERRY_CODEC_NONE ||
-	    ferry_fault(FERRY_FAULT_ENCODE_ERROR))
+	if (ferry_fault(FERRY_FAULT_ENCODE_ERROR))
 		return 0;
 
-	sg_init_one(&codec->src, page, PAGE_SIZE);
-	acomp_request_set_params(codec->req, &codec->src, &codec->dst,
-				 PAGE_SIZE, ENCODED_MAX);
+	sg_init_table(codec->src, pages);
+	for (i = 0; i < pages; i++)
+		sg_set_buf(&codec->src[i], page[i], PAGE_SIZE);
+	ferry_ring_sg(ring, offset, most, codec->dst);
+	acomp_request_set_params(codec->req, codec->src, codec->dst,
+				 pages * PAGE_SIZE, most);
 	err = crypto_wait_req(crypto_acomp_compress(codec->req), &codec->wait);
-	if (err || codec->req->dlen > ENCODED_MAX)
+	if (err || codec->req->dlen > most)
 		return 0;
 	return codec->req->dlen;
 }

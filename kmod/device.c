@@ -30,6 +30,8 @@ union ferry_arg {
 	struct ferry_group_stats group_stats;
 	struct ferry_limit limit;
 	struct ferry_vm_stats vm_stats;
+	struct ferry_workers workers;
+	struct ferry_compression_stats compression_stats;
 };
 
 /* The layout is the ABI: a size that moves is a bug. */
@@ -45,7 +47,9 @@ static_assert(sizeof(struct ferry_digest) == 40);
 static_assert(sizeof(struct ferry_group) == 48);
 static_assert(sizeof(struct ferry_group_stats) == 232);
 static_assert(sizeof(struct ferry_limit) == 32);
-static_assert(sizeof(struct ferry_vm_stats) == 464);
+static_assert(sizeof(struct ferry_workers) == 32);
+static_assert(sizeof(struct ferry_compression_stats) == 272);
+static_assert(sizeof(struct ferry_vm_stats) == 736);
 static_assert(sizeof(struct ferry_consume) == 32);
 static_assert(FERRY_PAGE_SHIFT == PAGE_SHIFT);
 
@@ -61,7 +65,8 @@ static long cmd_info(struct ferry_vm *vm, union ferry_arg *arg)
 		return -EINVAL;
 
 	info->abi = FERRY_ABI;
-	info->features = FERRY_FEATURE_HUGE_PAGES | FERRY_FEATURE_GROUP;
+	info->features = FERRY_FEATURE_HUGE_PAGES | FERRY_FEATURE_GROUP |
+			 FERRY_FEATURE_COMPRESSION;
 	if (FERRY_HAS_FAULTS)
 		info->features |= FERRY_FEATURE_FAULT_POINTS;
 	info->codecs = ferry_codecs_available();
@@ -71,8 +76,8 @@ static long cmd_info(struct ferry_vm *vm, union ferry_arg *arg)
 
 static long cmd_attach(struct ferry_vm *vm, union ferry_arg *arg)
 {
-	if (!flags_ok(arg->attach.flags, 0) ||
-	    !reserved_ok(arg->attach.reserved))
+	if (!flags_ok(arg->attach.flags, 0) || arg->attach.reserved0 ||
+	    arg->attach.reserved)
 		return -EINVAL;
 	return ferry_vm_attach(vm, &arg->attach);
 }
@@ -156,6 +161,24 @@ static long cmd_vm_stats(struct ferry_vm *vm, union ferry_arg *arg)
 	return ferry_vm_stats(&arg->vm_stats);
 }
 
+static long cmd_workers(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->workers.flags, 0) || arg->workers.reserved0 ||
+	    !reserved_ok(arg->workers.reserved))
+		return -EINVAL;
+	return ferry_vm_set_workers(vm, &arg->workers);
+}
+
+static long cmd_compression_stats(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	struct ferry_compression_stats *stats = &arg->compression_stats;
+
+	if (!flags_ok(stats->flags, 0) || stats->reserved0 ||
+	    !reserved_ok(stats->reserved))
+		return -EINVAL;
+	return ferry_vm_compression_stats(vm, stats);
+}
+
 static const struct {
 	unsigned int cmd;
 	long (*run)(struct ferry_vm *vm, union ferry_arg *arg);
@@ -172,6 +195,8 @@ static const struct {
 	{ FERRY_GROUP_STATS,	cmd_group_stats },
 	{ FERRY_LIMIT,		cmd_limit },
 	{ FERRY_VM_STATS,	cmd_vm_stats },
+	{ FERRY_WORKERS,		cmd_workers },
+	{ FERRY_COMPRESSION_STATS, cmd_compression_stats },
 };
 
 static long device_ioctl(struct file *file, unsigned int cmd,

@@ -24,6 +24,7 @@ static const char * const names[FERRY_NR_FAULTS] = {
 	[FERRY_FAULT_WORK_NOMEM]	= "work-nomem",
 	[FERRY_FAULT_SLOT_BLIND]	= "slot-blind",
 	[FERRY_FAULT_OPENED_BLIND]	= "opened-blind",
+	[FERRY_FAULT_BACKLOG_BLIND]	= "backlog-blind",
 	[FERRY_FAULT_PREFAULT_PATIENT]	= "prefault-patient",
 	[FERRY_FAULT_MEMORY_HIDDEN]	= "memory-hidden",
 };

@@ -49,6 +49,8 @@ enum ferry_fault {
 	FERRY_FAULT_SLOT_BLIND,
 	/* "opened-blind": takes a page that a group has opened for a clean one */
 	FERRY_FAULT_OPENED_BLIND,
+	/* "backlog-blind": chooses codecs as if nothing waited on the ring */
+	FERRY_FAULT_BACKLOG_BLIND,
 	/* "prefault-patient": lets KVM_PRE_FAULT_MEMORY spin for ever */
 	FERRY_FAULT_PREFAULT_PATIENT,
 	/* "memory-hidden": page hashes take twice what the status tells */

@@ -3,16 +3,14 @@
  * Passes: what the worker of a channel does.
  *
  *	chunk -> turn (scan, take, protect) -> for each page that was taken:
- *	read -> bounce buffer -> zero? -> hash -> encode -> record -> ring
+ *	copy -> zero? -> hash -> unchanged? -> record
  *
- * The bounce buffer is what makes a record whole: the VM may go on writing to
- * the page, but hash, codec and CRC all see the same bytes.
+ * What becomes of a copy stands in record.h.
  *
  * A page that was taken and could not be sent would be lost, so every error ends
  * the tracking of the VM (ferry_vm_lose), never just the pass.
  */
 
-#include <linux/crc32c.h>
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
 #include <linux/string.h>
@@ -23,130 +21,6 @@
 #include "pass.h"
 #include "trace.h"
 #include "vm.h"
-
-/* Seed and final inversion as in iSCSI. */
-static u32 record_crc(const struct ferry_record *header, const void *payload,
-		      u32 length)
-{
-	u32 crc = crc32c(~0, header, sizeof(*header));
-
-	crc = ~crc32c(crc, payload, length);
-	return ferry_fault(FERRY_FAULT_CRC_WRONG) ? ~crc : crc;
-}
-
-/* False: the worker was told to stop, or tracking was lost, while waiting. */
-static bool wait_for_room(struct ferry_channel *channel, u64 bytes)
-{
-	struct ferry_ring_buffer *ring = &channel->ring;
-
-	if (ferry_ring_has_room(ring, bytes))
-		return true;
-
-	ferry_count(&channel->count.waits, 1);
-	wait_event_idle(ring->writable,
-			ferry_ring_has_room(ring, bytes) ||
-			kthread_should_stop() || ferry_vm_lost(channel->vm));
-	return !kthread_should_stop() && !ferry_vm_lost(channel->vm);
-}
-
-/* Puts a record on the ring; @header lacks magic, sequence, length and CRC. */
-static int emit_record(struct ferry_channel *channel,
-		       struct ferry_record *header, const void *payload,
-		       u32 length)
-{
-	size_t padded = round_up(length, FERRY_RECORD_ALIGN);
-	size_t bytes = sizeof(*header) + padded;
-	void *place;
-
-	if (!wait_for_room(channel, bytes))
-		return -EINTR;
-
-	header->magic = cpu_to_be32(FERRY_RECORD_MAGIC);
-	header->sequence = cpu_to_be32(channel->sequence++);
-	header->length = cpu_to_be32(length);
-	header->crc = 0;
-	header->crc = cpu_to_be32(record_crc(header, payload, length));
-
-	place = ferry_ring_place(&channel->ring);
-	memcpy(place, header, sizeof(*header));
-	place += sizeof(*header);
-	memcpy(place, payload, length);
-	memset(place + length, 0, padded - length);
-	ferry_ring_commit(&channel->ring, bytes);
-
-	ferry_count(&channel->count.bytes_wire, bytes);
-	return 0;
-}
-
-static int emit_zero_run(struct ferry_channel *channel)
-{
-	struct ferry_record header = {
-		.type = FERRY_RECORD_ZERO,
-		.block = cpu_to_be16(channel->zero_block),
-		.page = cpu_to_be64(channel->zero_first),
-		.count = cpu_to_be32(channel->zero_count),
-	};
-
-	if (!channel->zero_count)
-		return 0;
-	ferry_count(&channel->count.zero, channel->zero_count);
-	channel->zero_count = 0;
-	return emit_record(channel, &header, NULL, 0);
-}
-
-/* A zero page joins the run under way, or begins a new one. */
-static int emit_zero(struct ferry_channel *channel,
-		     const struct ferry_ram *ram, unsigned long page)
-{
-	int err = 0;
-
-	if (channel->zero_first + channel->zero_count != page)
-		err = emit_zero_run(channel);
-	if (!channel->zero_count) {
-		channel->zero_block = ram->id;
-		channel->zero_first = page;
-	}
-	channel->zero_count++;
-	return err;
-}
-
-static int emit_page(struct ferry_channel *channel,
-		     const struct ferry_ram *ram, unsigned long page)
-{
-	unsigned int length = ferry_codec_encode(&channel->codec,
-						 channel->bounce);
-	struct ferry_record header = {
-		.type = FERRY_RECORD_PAGES,
-		.codec = length ? channel->codec.id : FERRY_CODEC_NONE,
-		.block = cpu_to_be16(ram->id),
-		.page = cpu_to_be64(page),
-		.count = cpu_to_be32(1),
-	};
-	int err;
-
-	err = emit_zero_run(channel);
-	if (err)
-		return err;
-
-	if (length) {
-		ferry_count(&channel->count.encoded, 1);
-		ferry_count(&channel->count.bytes_encoded, length);
-		return emit_record(channel, &header, channel->codec.out, length);
-	}
-	ferry_count(&channel->count.raw, 1);
-	return emit_record(channel, &header, channel->bounce, PAGE_SIZE);
-}
-
-static int emit_pass_end(struct ferry_channel *channel, u64 pass, u32 flags)
-{
-	struct ferry_record header = {
-		.type = FERRY_RECORD_PASS_END,
-		.page = cpu_to_be64(pass),
-		.count = cpu_to_be32(flags),
-	};
-
-	return emit_record(channel, &header, NULL, 0);
-}
 
 static void check_pinned(struct ferry_channel *channel, struct ferry_ram *ram,
 			 unsigned long page, const struct ferry_refs *refs)
@@ -173,19 +47,20 @@ static bool may_skip(struct ferry_channel *channel)
 static int send_page(struct ferry_channel *channel, struct ferry_ram *ram,
 		     unsigned long page)
 {
+	void *copy = ferry_record_place(channel);
 	struct ferry_hash hash;
 	struct ferry_refs refs;
 	bool zero;
 	int ret;
 
-	ret = ferry_ram_read(ram, page, channel->bounce, &refs);
+	ret = ferry_ram_read(ram, page, copy, &refs);
 	if (ret < 0)
 		return ret;
 	check_pinned(channel, ram, page, &refs);
 
-	zero = !ret || !memchr_inv(channel->bounce, 0, PAGE_SIZE);
-	ret = ferry_hash_page(channel->hash, ram->id, page,
-			      zero ? NULL : channel->bounce, &hash);
+	zero = !ret || !memchr_inv(copy, 0, PAGE_SIZE);
+	ret = ferry_hash_page(channel->hash, ram->id, page, zero ? NULL : copy,
+			      &hash);
 	if (ret)
 		return ret;
 
@@ -195,8 +70,8 @@ static int send_page(struct ferry_channel *channel, struct ferry_ram *ram,
 	else if (may_skip(channel))
 		return 0;
 
-	return zero ? emit_zero(channel, ram, page) :
-		      emit_page(channel, ram, page);
+	return zero ? ferry_record_zero(channel, page) :
+		      ferry_record_page(channel, page);
 }
 
 static int take_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
@@ -262,6 +137,7 @@ static int send_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 		return err;
 
 	bitmap_zero(channel->turn.changed.page, FERRY_CHUNK_PAGES);
+	ferry_record_begin(channel, ram, &ram->chunk[chunk].futility);
 	ferry_protect_settle(ram);
 	for_each_set_bit(offset, channel->turn.take.page, FERRY_CHUNK_PAGES) {
 		err = send_page(channel, ram, first + offset);
@@ -270,7 +146,7 @@ static int send_chunk(struct ferry_channel *channel, struct ferry_ram *ram,
 		cond_resched();
 	}
 	learn(channel, ram, chunk);
-	return emit_zero_run(channel);
+	return ferry_record_flush(channel);
 }
 
 /* The chunks of all blocks that belong to this channel, in order. */
@@ -294,10 +170,11 @@ static int send_pass(struct ferry_channel *channel, u64 pass)
 			err = send_chunk(channel, ram, chunk);
 			if (err)
 				return err;
+			ferry_budget_keep(channel);
 			cond_resched();
 		}
 	}
-	return emit_pass_end(channel, pass, vm->pass_flags);
+	return ferry_record_pass_end(channel, pass, vm->pass_flags);
 }
 
 /**

@@ -33,6 +33,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "compression.h"
 #include "group.h"
 
 #define FERRY_CHUNK_SIZE	(FERRY_CHUNK_PAGES << PAGE_SHIFT)
@@ -55,12 +56,14 @@ static inline void ferry_hash_xor(struct ferry_hash *hash,
  * @dropped:	pages that were protected, for which KVM therefore dropped its
  *		mapping, and that nobody has mapped for the guest since
  * @protecting:	a worker is protecting pages here right now; no lock
+ * @futility:	how compressible it was; the chunk's worker's own
  */
 struct ferry_ram_chunk {
 	spinlock_t lock;	/* see above */
 	struct ferry_group_chunk group;
 	struct ferry_chunk_set dropped;
 	bool protecting;
+	struct ferry_futility futility;
 };
 
 /**

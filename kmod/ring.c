@@ -2,6 +2,7 @@
 /* The ring of a channel. See ring.h. */
 
 #include <linux/gfp.h>
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -176,6 +177,49 @@ void *ferry_ring_place(struct ferry_ring_buffer *ring)
 }
 
 /**
+ * ferry_ring_sg() - Describe where bytes will go
+ * @ring: the ring
+ * @offset: where they begin, bytes from ferry_ring_place()
+ * @bytes: how many, for which there is room, up to FERRY_RECORD_MAX_PAGES pages
+ * @sg: out
+ *
+ * Context: The producer only.
+ */
+void ferry_ring_sg(const struct ferry_ring_buffer *ring, u64 offset, u64 bytes,
+		   struct scatterlist sg[FERRY_RING_SG])
+{
+	u64 at = ring->head + offset;
+	unsigned int n = DIV_ROUND_UP(offset_in_page(at) + bytes, PAGE_SIZE);
+
+	sg_init_table(sg, n);
+	for (; bytes; sg = sg_next(sg)) {
+		u64 page = (at & (ring->size - 1)) >> PAGE_SHIFT;
+		u64 part = min(bytes, (u64)PAGE_SIZE - offset_in_page(at));
+
+		sg_set_page(sg, ring->pages[1 + page], part, offset_in_page(at));
+		at += part;
+		bytes -= part;
+	}
+}
+
+/**
+ * ferry_ring_backlog() - What waits, and how fast it is taken
+ * @ring: the ring
+ * @backlog: out
+ *
+ * Context: Any.
+ */
+void ferry_ring_backlog(struct ferry_ring_buffer *ring,
+			struct ferry_backlog *backlog)
+{
+	spin_lock(&ring->lock);
+	backlog->waiting = ring->head - ring->tail;
+	backlog->size = ring->size;
+	backlog->rate = ring->meter.rate;
+	spin_unlock(&ring->lock);
+}
+
+/**
  * ferry_ring_commit() - Hand over what was written to ferry_ring_place()
  * @ring: the ring
  * @bytes: how much, no more than there was room for
@@ -184,7 +228,10 @@ void *ferry_ring_place(struct ferry_ring_buffer *ring)
  */
 void ferry_ring_commit(struct ferry_ring_buffer *ring, u64 bytes)
 {
+	u64 now = ktime_get_ns();
+
 	spin_lock(&ring->lock);
+	ferry_meter_put(&ring->meter, now);
 	ring->head += bytes;
 	/* pairs with the consumer's acquire: the bytes before the head */
 	smp_store_release(&ring->shared->head, ring->head);
@@ -218,13 +265,17 @@ void ferry_ring_close(struct ferry_ring_buffer *ring)
 int ferry_ring_consume(struct ferry_ring_buffer *ring,
 		       struct ferry_consume *arg)
 {
+	u64 now = ktime_get_ns();
 	int err = 0;
 
 	spin_lock(&ring->lock);
-	if (arg->bytes > ring->head - ring->tail)
+	if (arg->bytes > ring->head - ring->tail) {
 		err = -EINVAL;
-	else
+	} else {
 		ring->tail += arg->bytes;
+		ferry_meter_take(&ring->meter, now, arg->bytes,
+				 ring->head - ring->tail);
+	}
 	arg->head = ring->head;
 	arg->tail = ring->tail;
 	WRITE_ONCE(ring->shared->tail, ring->tail);

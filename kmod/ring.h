@@ -15,12 +15,18 @@
 #define FERRY_RING_H
 
 #include <linux/kvmferry.h>
+#include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
+#include "compression.h"
+
 struct page;
 struct vm_area_struct;
+
+/* Most pieces of a record's payload on the ring: it may begin anywhere in a page. */
+#define FERRY_RING_SG	(FERRY_RECORD_MAX_PAGES + 1)
 
 /**
  * struct ferry_ring_buffer - a ring
@@ -33,6 +39,7 @@ struct vm_area_struct;
  * @head:	bytes ever put; moved by the producer
  * @tail:	bytes ever consumed; moved by FERRY_CONSUME
  * @closed:	nothing will be put any more
+ * @meter:	how fast the consumer is
  * @readable:	woken when bytes were put, or on close
  * @writable:	woken when bytes were consumed, or on close
  */
@@ -42,10 +49,11 @@ struct ferry_ring_buffer {
 	struct page **pages;
 	unsigned long nr_pages;
 	u64 size;
-	spinlock_t lock;	/* protects head, tail and closed */
+	spinlock_t lock;	/* protects head, tail, closed and meter */
 	u64 head;
 	u64 tail;
 	bool closed;
+	struct ferry_meter meter;
 	wait_queue_head_t readable;
 	wait_queue_head_t writable;
 };
@@ -57,6 +65,10 @@ int ferry_ring_mmap(struct ferry_ring_buffer *ring,
 
 bool ferry_ring_has_room(struct ferry_ring_buffer *ring, u64 bytes);
 void *ferry_ring_place(struct ferry_ring_buffer *ring);
+void ferry_ring_sg(const struct ferry_ring_buffer *ring, u64 offset, u64 bytes,
+		   struct scatterlist sg[FERRY_RING_SG]);
+void ferry_ring_backlog(struct ferry_ring_buffer *ring,
+			struct ferry_backlog *backlog);
 void ferry_ring_commit(struct ferry_ring_buffer *ring, u64 bytes);
 void ferry_ring_close(struct ferry_ring_buffer *ring);
 int ferry_ring_consume(struct ferry_ring_buffer *ring,

@@ -17,6 +17,18 @@
 #include "registry.h"
 #include "vm.h"
 
+static void add_page_counts(struct ferry_status *arg,
+			    const struct ferry_counters *count)
+{
+	u32 id;
+
+	arg->raw += READ_ONCE(count->codec[FERRY_CODEC_NONE].pages);
+	for (id = FERRY_CODEC_NONE + 1; id < FERRY_NR_CODECS; id++) {
+		arg->encoded += READ_ONCE(count->codec[id].pages);
+		arg->bytes_encoded += READ_ONCE(count->codec[id].bytes);
+	}
+}
+
 static void add_channel_counters(struct ferry_status *arg,
 				 struct ferry_channel *channel)
 {
@@ -26,10 +38,8 @@ static void add_channel_counters(struct ferry_status *arg,
 	arg->memory += sizeof(*channel);
 	arg->taken += READ_ONCE(count->taken);
 	arg->zero += READ_ONCE(count->zero);
-	arg->raw += READ_ONCE(count->raw);
-	arg->encoded += READ_ONCE(count->encoded);
+	add_page_counts(arg, count);
 	arg->bytes_wire += READ_ONCE(count->bytes_wire);
-	arg->bytes_encoded += READ_ONCE(count->bytes_encoded);
 	arg->written += READ_ONCE(count->written);
 	arg->pinned += READ_ONCE(count->pinned);
 	arg->protected_runs += READ_ONCE(count->protected_runs);
@@ -170,6 +180,62 @@ int ferry_vm_group_stats(struct ferry_vm *vm, struct ferry_group_stats *arg)
 	return err;
 }
 
+static void add_codecs(struct ferry_compression_stats *arg,
+		       const struct ferry_counters *count)
+{
+	u32 id;
+
+	for (id = 0; id < FERRY_NR_CODECS; id++) {
+		arg->codec[id].pages += READ_ONCE(count->codec[id].pages);
+		arg->codec[id].bytes += READ_ONCE(count->codec[id].bytes);
+		arg->codec[id].ns += READ_ONCE(count->codec[id].ns);
+	}
+	arg->untried += READ_ONCE(count->untried);
+}
+
+/* Locking as for fill_status(). */
+static void fill_compression_stats(struct ferry_vm *vm,
+				   struct ferry_compression_stats *arg)
+{
+	/* pairs with the release in add_channel() */
+	unsigned int i, nr = smp_load_acquire(&vm->nr_channels);
+
+	memset(arg, 0, sizeof(*arg));
+	for (i = 0; i < nr; i++) {
+		struct ferry_channel *channel = vm->channel[i];
+		struct ferry_backlog backlog;
+
+		ferry_ring_backlog(&channel->ring, &backlog);
+		arg->waiting += backlog.waiting;
+		arg->rate += backlog.rate;
+		arg->slept_ns += READ_ONCE(channel->budget.slept);
+		arg->cpu_ns += READ_ONCE(channel->worker->se.sum_exec_runtime);
+		add_codecs(arg, &channel->count);
+	}
+}
+
+/**
+ * ferry_vm_compression_stats() - FERRY_COMPRESSION_STATS
+ * @vm: the VM
+ * @arg: out
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENXIO.
+ */
+int ferry_vm_compression_stats(struct ferry_vm *vm,
+			       struct ferry_compression_stats *arg)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (vm->mm)
+		fill_compression_stats(vm, arg);
+	else
+		err = -ENXIO;
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
 /**
  * ferry_vm_stats() - FERRY_VM_STATS
  * @arg: the command's argument
@@ -187,6 +253,7 @@ int ferry_vm_stats(struct ferry_vm_stats *arg)
 	if (vm) {
 		fill_status(vm, &arg->status);
 		fill_group_stats(vm, &arg->group);
+		fill_compression_stats(vm, &arg->compression);
 	}
 	ferry_registry_unlock(idx);
 	return vm ? 0 : -ESRCH;

@@ -84,6 +84,33 @@ TRACE_EVENT(ferry_group,
 		  __entry->opened)
 );
 
+TRACE_EVENT(ferry_record,
+	TP_PROTO(const struct ferry_channel *channel, u32 codec, u32 length),
+	TP_ARGS(channel, codec, length),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, channel)
+		__field(u32, block)
+		__field(unsigned long, page)
+		__field(unsigned int, count)
+		__field(u32, codec)
+		__field(u32, length)
+	),
+
+	TP_fast_assign(
+		__entry->channel = channel->index;
+		__entry->block = channel->ram->id;
+		__entry->page = channel->batch.first;
+		__entry->count = channel->batch.count;
+		__entry->codec = codec;
+		__entry->length = length;
+	),
+
+	TP_printk("channel %u block %u page %lu: %u pages, codec %u, %u bytes",
+		  __entry->channel, __entry->block, __entry->page,
+		  __entry->count, __entry->codec, __entry->length)
+);
+
 TRACE_EVENT(ferry_foreign,
 	TP_PROTO(unsigned long start, unsigned long end, unsigned int event,
 		 unsigned long pages),

@@ -4,6 +4,7 @@
 #include <crypto/hash.h>
 #include <linux/kthread.h>
 #include <linux/pid.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -181,7 +182,7 @@ static int attach(struct ferry_vm *vm, struct mm_struct *mm,
 {
 	int err;
 
-	vm->codec = arg->codec;
+	ferry_ladder_make(&vm->ladder, arg->codecs);
 	vm->hash = ferry_hash_key(arg->key);
 	if (IS_ERR(vm->hash))
 		return PTR_ERR(vm->hash);
@@ -228,8 +229,7 @@ int ferry_vm_attach(struct ferry_vm *vm, const struct ferry_attach *arg)
 	struct mm_struct *mm;
 	int err;
 
-	if (arg->codec >= 64 ||
-	    !(ferry_codecs_available() & BIT_ULL(arg->codec)))
+	if (!arg->codecs || arg->codecs & ~ferry_codecs_available())
 		return -EOPNOTSUPP;
 
 	mm = ferry_attach_mm(arg->pid, arg->mem_fd);
@@ -528,6 +528,35 @@ int ferry_vm_set_limit(struct ferry_vm *vm, const struct ferry_limit *arg)
 	else
 		ferry_limiter_set(&vm->limiter, arg->pages_per_s,
 				  arg->max_slowdown);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+/**
+ * ferry_vm_set_workers() - FERRY_WORKERS
+ * @vm: the VM
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or what FERRY_WORKERS documents.
+ */
+int ferry_vm_set_workers(struct ferry_vm *vm, const struct ferry_workers *arg)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (arg->nice < MIN_NICE || arg->nice > MAX_NICE)
+		return -EINVAL;
+
+	mutex_lock(&vm->lock);
+	if (vm->mm) {
+		WRITE_ONCE(vm->cpu_limit, arg->cpu_limit);
+		vm->nice = arg->nice;
+		for (i = 0; i < vm->nr_channels; i++)
+			set_user_nice(vm->channel[i]->worker, arg->nice);
+	} else {
+		err = -ENXIO;
+	}
 	mutex_unlock(&vm->lock);
 	return err;
 }

@@ -21,6 +21,7 @@
 #include <linux/mutex.h>
 #include <linux/wait.h>
 
+#include "compression.h"
 #include "group.h"
 #include "limit.h"
 #include "unprotect.h"
@@ -40,7 +41,9 @@ struct pid;
  * @pid:	the VM's process; for onlookers
  * @notifier:	tells when its mappings change
  * @hash:	keyed hash of pages
- * @codec:	FERRY_CODEC_* that channels use
+ * @ladder:	the codecs that channels may use
+ * @cpu_limit:	percent of a CPU that the workers may use together, 0 any
+ * @nice:	of the workers
  * @ram:	RAM blocks in the order in which they were added
  * @nr_ram:	how many; an entry is complete before it is counted
  * @channel:	channels
@@ -68,7 +71,9 @@ struct ferry_vm {
 	struct pid *pid;
 	struct mmu_notifier notifier;
 	struct crypto_shash *hash;
-	u32 codec;
+	struct ferry_ladder ladder;
+	u32 cpu_limit;
+	s32 nice;
 	struct ferry_ram *ram[FERRY_MAX_RAM];
 	unsigned int nr_ram;
 	struct ferry_channel *channel[FERRY_MAX_CHANNELS];
@@ -104,6 +109,9 @@ int ferry_vm_get_digest(struct ferry_vm *vm, struct ferry_digest *arg);
 bool ferry_vm_pass_ended(struct ferry_vm *vm);
 int ferry_vm_set_group(struct ferry_vm *vm, const struct ferry_group *arg);
 int ferry_vm_set_limit(struct ferry_vm *vm, const struct ferry_limit *arg);
+int ferry_vm_set_workers(struct ferry_vm *vm, const struct ferry_workers *arg);
+int ferry_vm_compression_stats(struct ferry_vm *vm,
+			       struct ferry_compression_stats *arg);
 int ferry_vm_group_stats(struct ferry_vm *vm, struct ferry_group_stats *arg);
 int ferry_vm_stats(struct ferry_vm_stats *arg);
 

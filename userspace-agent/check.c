@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "codec.h"
 #include "kernel.h"
 #include "maps.h"
 #include "qemu.h"
@@ -283,8 +284,8 @@ static enum check_result check_kernel(struct check *c, struct failure *text)
 	if (kernel_open(&k, text))
 		return CHECK_FAIL;
 	kernel_close(&k);
-	if (!kernel_has_codec(&k, FERRY_CODEC_LZ4))
-		return say(CHECK_WARN, text, "kvmferry %s without lz4; load the kernel's lz4 module, or RAM is sent uncompressed",
+	if (CODEC_AUTO & ~k.info.codecs)
+		return say(CHECK_WARN, text, "kvmferry %s without lz4 or zstd; load the kernel's modules for them, or RAM is compressed less or not at all",
 			   k.info.version);
 	return say(CHECK_PASS, text, "kvmferry %s", k.info.version);
 }

@@ -21,6 +21,9 @@
 #include "stat.h"
 #include "target.h"
 
+#define MAX_MBIT	1000000
+#define BYTES_PER_MBIT	(1000000 / 8)
+
 #define COMMON_HELP \
 "  --state-dir DIR     where owner records are kept (" JOURNAL_DIR ")\n" \
 OUTPUT_HELP
@@ -39,7 +42,12 @@ static const char send_help[] =
 "  --to HOST:PORT      the target's agent\n"
 "  --channels N        data streams, 1 to 16 (2)\n"
 "  --ring MIB          size of each stream's ring, 1, 2, 4 ... 64 (16)\n"
-"  --codec NAME        none, lz4, lz4hc, zstd or deflate (lz4)\n"
+"  --codec LIST        codecs that RAM may be compressed with, the one that keeps the\n"
+"                      streams busy each time: auto, or one or more of none,lz4,\n"
+"                      lz4hc,zstd,deflate (auto: none,lz4,zstd)\n"
+"  --bandwidth MBIT    send no more than so many megabits a second (any)\n"
+"  --cpu-limit PC      percent of one CPU that the kernel's threads may use (any)\n"
+"  --nice N            nice value of these threads, 0 to 19 (0)\n"
 "  --downtime MS       switch over once the blackout is expected to be so short (300)\n"
 "  --max-passes N      switch over after N passes at the latest (30)\n"
 "  --max-slowdown PC   percent of its time that a vCPU may be made to wait if the VM\n"
@@ -115,7 +123,7 @@ static const char main_help[] =
 enum option_key {
 	OPT_QMP = 256, OPT_TO, OPT_LISTEN, OPT_CHANNELS, OPT_RING, OPT_CODEC,
 	OPT_DOWNTIME, OPT_MAX_PASSES, OPT_TIMEOUT, OPT_VERIFY, OPT_INSECURE,
-	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
+	OPT_BANDWIDTH, OPT_CPU_LIMIT, OPT_NICE, OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
@@ -136,6 +144,9 @@ static const struct option send_options[] = {
 	{ "channels", required_argument, NULL, OPT_CHANNELS },
 	{ "ring", required_argument, NULL, OPT_RING },
 	{ "codec", required_argument, NULL, OPT_CODEC },
+	{ "bandwidth", required_argument, NULL, OPT_BANDWIDTH },
+	{ "cpu-limit", required_argument, NULL, OPT_CPU_LIMIT },
+	{ "nice", required_argument, NULL, OPT_NICE },
 	{ "downtime", required_argument, NULL, OPT_DOWNTIME },
 	{ "max-passes", required_argument, NULL, OPT_MAX_PASSES },
 	{ "max-slowdown", required_argument, NULL, OPT_MAX_SLOWDOWN },
@@ -196,13 +207,13 @@ static size_t ring_bytes(const char *text)
 	return mib << 20;
 }
 
-static unsigned int parse_codec(const char *text)
+static uint64_t codecs(const char *text)
 {
-	unsigned int codec;
+	uint64_t codecs;
 
-	if (!codec_parse(text, &codec))
+	if (!codec_parse(text, &codecs))
 		die(EXIT_USAGE, "--codec %s: it takes " CODEC_WORDS, text);
-	return codec;
+	return codecs;
 }
 
 static void set_group(struct ferry_group *group, const char *text)
@@ -245,7 +256,17 @@ static void set_option(struct options *o, enum option_key key, const char *value
 		o->send.ring_bytes = ring_bytes(value);
 		break;
 	case OPT_CODEC:
-		o->send.codec = parse_codec(value);
+		o->send.codecs = codecs(value);
+		break;
+	case OPT_BANDWIDTH:
+		o->send.bandwidth = number("bandwidth", value, 1, MAX_MBIT) * BYTES_PER_MBIT;
+		break;
+	case OPT_CPU_LIMIT:
+		o->send.cpu_limit = (unsigned int)number("cpu-limit", value, 1,
+							 100 * FERRY_MAX_CHANNELS);
+		break;
+	case OPT_NICE:
+		o->send.nice = (int)number("nice", value, 0, 19);
 		break;
 	case OPT_DOWNTIME:
 		o->send.downtime_ms = (unsigned int)number("downtime", value, 1,
@@ -315,7 +336,7 @@ static void read_options(struct options *o, int argc, char **argv,
 	*o = (struct options){
 		.send = {
 			.state_dir = JOURNAL_DIR, .channels = 2,
-			.ring_bytes = 16u << 20, .codec = FERRY_CODEC_LZ4,
+			.ring_bytes = 16u << 20, .codecs = CODEC_AUTO,
 			.downtime_ms = 300, .max_passes = 30,
 			.max_slowdown = 95, .timeout_ms = 30000,
 			.group = {

@@ -23,15 +23,32 @@ static const char *const names[FERRY_NR_CODECS] = {
 	[FERRY_CODEC_DEFLATE] = "deflate",
 };
 
-bool codec_parse(const char *name, unsigned int *codec)
+/* The bit of the codec with this name, 0 if there is none. */
+static uint64_t bit_of(const char *name, size_t length)
 {
-	for (unsigned int i = 0; i < FERRY_NR_CODECS; i++) {
-		if (strcmp(name, names[i]) != 0)
-			continue;
-		*codec = i;
+	for (unsigned int i = 0; i < FERRY_NR_CODECS; i++)
+		if (strlen(names[i]) == length && !memcmp(name, names[i], length))
+			return 1ull << i;
+	return 0;
+}
+
+bool codec_parse(const char *text, uint64_t *codecs)
+{
+	uint64_t bit;
+
+	*codecs = CODEC_AUTO;
+	if (!strcmp(text, "auto"))
 		return true;
+	*codecs = 0;
+	for (;;) {
+		size_t length = strcspn(text, ",");
+
+		bit = bit_of(text, length);
+		*codecs |= bit;
+		if (!bit || !text[length])
+			return bit;
+		text += length + 1;
 	}
-	return false;
 }
 
 const char *codec_name(unsigned int codec)

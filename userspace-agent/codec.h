@@ -14,11 +14,21 @@
 
 /* Codecs that can be decoded, bit (1 << FERRY_CODEC_x). */
 #define CODEC_ALL	((1u << FERRY_NR_CODECS) - 1)
-/* All names, for messages. */
-#define CODEC_WORDS	"none, lz4, lz4hc, zstd or deflate"
+/*
+ * What "auto" stands for. The others take longer than zstd does and make pages no
+ * smaller, unless the host has hardware for them.
+ */
+#define CODEC_AUTO	(1u << FERRY_CODEC_NONE | 1u << FERRY_CODEC_LZ4 | 1u << FERRY_CODEC_ZSTD)
+/* What may be written, for messages. */
+#define CODEC_WORDS	"auto, or one or more of none,lz4,lz4hc,zstd,deflate"
 
-/* FERRY_CODEC_x by its name. Returns false if there is none. */
-bool codec_parse(const char *name, unsigned int *codec);
+/**
+ * codec_parse - read "auto", or names with commas in between
+ * @codecs:	out: bit (1 << FERRY_CODEC_x) for each
+ *
+ * Returns false if it is neither.
+ */
+bool codec_parse(const char *text, uint64_t *codecs);
 
 /* The name of FERRY_CODEC_x; "unknown" for one from the future. */
 const char *codec_name(unsigned int codec);

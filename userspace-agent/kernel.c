@@ -53,7 +53,8 @@ int kernel_open(struct kernel *k, struct failure *why)
 		return -1;
 	}
 	k->info.version[sizeof(k->info.version) - 1] = '\0';
-	if (k->info.abi >= FERRY_ABI)
+	if (k->info.abi >= FERRY_ABI &&
+	    k->info.features & FERRY_FEATURE_COMPRESSION)
 		return 0;
 	fail(why, "the kernel module %s speaks ABI %u and this agent needs %d; reload the module: rmmod kvmferry && modprobe kvmferry",
 	     k->info.version, k->info.abi, FERRY_ABI);
@@ -66,11 +67,6 @@ void kernel_close(struct kernel *k)
 	if (k->fd >= 0)
 		close(k->fd);
 	k->fd = -1;
-}
-
-bool kernel_has_codec(const struct kernel *k, unsigned int codec)
-{
-	return k->info.codecs & (1ull << codec);
 }
 
 /* ------------------------------------------------------------------------
@@ -90,7 +86,7 @@ static int refuse_attach(pid_t pid, struct failure *why)
 		return fail(why, "the kernel does not accept /proc/%d/mem as the right to trace QEMU; run kvmferry as root in the initial user namespace",
 			    (int)pid);
 	case EOPNOTSUPP:
-		return fail(why, "the kernel module cannot compress with this codec; load the kernel's module for it or use another --codec");
+		return fail(why, "the kernel module cannot compress with one of these codecs any more; load the kernel's module for it or use another --codec");
 	case ENOMEM:
 		return fail(why, "the kernel has no memory to follow QEMU; free some");
 	default:
@@ -99,10 +95,10 @@ static int refuse_attach(pid_t pid, struct failure *why)
 	}
 }
 
-int kernel_attach(struct kernel *k, pid_t pid, unsigned int codec,
+int kernel_attach(struct kernel *k, pid_t pid, uint64_t codecs,
 		  const uint8_t key[FERRY_KEY_SIZE], struct failure *why)
 {
-	struct ferry_attach attach = { .pid = pid, .codec = codec };
+	struct ferry_attach attach = { .pid = pid, .codecs = codecs };
 	char path[40];
 	int result;
 
@@ -241,9 +237,23 @@ int kernel_status(struct kernel *k, bool scan, struct ferry_status *status,
 int kernel_counts(struct kernel *k, bool scan, struct kernel_counts *counts,
 		  struct failure *why)
 {
-	if (kernel_status(k, scan, &counts->status, why))
+	if (kernel_status(k, scan, &counts->status, why) ||
+	    kernel_group_stats(k, &counts->group, why))
 		return -1;
-	return kernel_group_stats(k, &counts->group, why);
+	counts->compression = (struct ferry_compression_stats){ 0 };
+	if (!call(k->fd, FERRY_COMPRESSION_STATS, &counts->compression))
+		return 0;
+	return fail(why, "the kernel does not tell what its codecs cost: %m; see dmesg");
+}
+
+int kernel_workers(struct kernel *k, unsigned int cpu_limit, int nice,
+		   struct failure *why)
+{
+	struct ferry_workers workers = { .cpu_limit = cpu_limit, .nice = nice };
+
+	if (!call(k->fd, FERRY_WORKERS, &workers))
+		return 0;
+	return fail(why, "the kernel cannot limit the CPU time of its threads: %m; try again without --cpu-limit and --nice");
 }
 
 int kernel_digest(struct kernel *k, unsigned int id, bool full,

@@ -30,15 +30,13 @@ int kernel_open(struct kernel *k, struct failure *why);
 /* Lets go of the VM, which runs on untracked. Channels end. May be repeated. */
 void kernel_close(struct kernel *k);
 
-/* Can this kernel module compress with FERRY_CODEC_x? */
-bool kernel_has_codec(const struct kernel *k, unsigned int codec);
-
 /**
  * kernel_attach - begin to follow a process
- * @codec:	FERRY_CODEC_*
+ * @codecs:	bit (1 << FERRY_CODEC_x) for each that may be used, of those in
+ *		@k->info
  * @key:	of the page hashes
  */
-int kernel_attach(struct kernel *k, pid_t pid, unsigned int codec,
+int kernel_attach(struct kernel *k, pid_t pid, uint64_t codecs,
 		  const uint8_t key[FERRY_KEY_SIZE], struct failure *why);
 
 /* Adds a RAM block, which records will call @id. */
@@ -66,6 +64,7 @@ int kernel_status(struct kernel *k, bool scan, struct ferry_status *status,
 struct kernel_counts {
 	struct ferry_status status;
 	struct ferry_group_stats group;
+	struct ferry_compression_stats compression;
 };
 
 /* Pages that went on the wire, zero pages included. */
@@ -74,9 +73,17 @@ static inline uint64_t kernel_sent(const struct ferry_status *status)
 	return status->zero + status->raw + status->encoded;
 }
 
-/* kernel_status() and kernel_group_stats() in one. */
+/* kernel_status() and all the statistics. */
 int kernel_counts(struct kernel *k, bool scan, struct kernel_counts *counts,
 		  struct failure *why);
+
+/**
+ * kernel_workers - how much CPU the channels may use
+ * @cpu_limit:	percent of one CPU, all together; 0: any
+ * @nice:	as in nice(2)
+ */
+int kernel_workers(struct kernel *k, unsigned int cpu_limit, int nice,
+		   struct failure *why);
 
 /**
  * kernel_digest - what a RAM block must hash to on the target

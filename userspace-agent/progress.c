@@ -2,6 +2,7 @@
 /*
  * How the migration comes along.
  */
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "codec.h"
 #include "converge.h"
 #include "log.h"
 #include "progress.h"
@@ -143,6 +145,29 @@ static const struct {
 	{ "throttled_us", offsetof(struct kernel_counts, group.throttled_us) },
 };
 
+static uint64_t codec_pages(const struct kernel_counts *counts,
+			    const struct kernel_counts *since, unsigned int codec)
+{
+	return counts->compression.codec[codec].pages -
+	       (since ? since->compression.codec[codec].pages : 0);
+}
+
+/* Pages that each codec was used for; those that were not used are left out. */
+static json_t *codecs_object(const struct kernel_counts *counts,
+			     const struct kernel_counts *since)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < FERRY_NR_CODECS; i++) {
+		uint64_t pages = codec_pages(counts, since, i);
+
+		if (pages)
+			json_object_set_new(object, codec_name(i),
+					    json_integer((json_int_t)pages));
+	}
+	return object;
+}
+
 static json_int_t count_at(const struct kernel_counts *counts, size_t offset)
 {
 	return (json_int_t)*(const __u64 *)((const char *)counts + offset);
@@ -162,6 +187,7 @@ void progress_counts(json_t *object, const struct kernel_counts *counts,
 		json_object_set_new(object, shared_counts[i].name,
 				    json_integer(n));
 	}
+	json_object_set_new(object, "codecs", codecs_object(counts, since));
 }
 
 static void show_json(struct progress *p, const struct kernel_counts *counts,
@@ -183,12 +209,27 @@ static void show_json(struct progress *p, const struct kernel_counts *counts,
 	progress_event(p, "pass", pass);
 }
 
-static void show_line(struct progress *p, const struct ferry_status *status,
+/* Which part of the pages was sent with which codec, in percent. */
+static void show_codecs(const struct progress *p, const struct kernel_counts *counts)
+{
+	uint64_t pages[FERRY_NR_CODECS], all = 0;
+	unsigned int i;
+
+	for (i = 0; i < FERRY_NR_CODECS; i++)
+		all += pages[i] = codec_pages(counts, &p->at_start, i);
+	for (i = 0; i < FERRY_NR_CODECS; i++)
+		if (100 * pages[i] > all)
+			fprintf(stderr, "%s %" PRIu64 "%%  ", codec_name(i),
+				100 * pages[i] / all);
+}
+
+static void show_line(struct progress *p, const struct kernel_counts *counts,
 		      const struct sample *s, unsigned int blackout_ms)
 {
 	wipe(p);
 	fprintf(stderr, "pass %u  %3.0f%%  %.1f MB/s  VM writes %.1f MB/s  ",
-		status->pass, s->percent, s->rate, s->dirty);
+		counts->status.pass, s->percent, s->rate, s->dirty);
+	show_codecs(p, counts);
 	if (blackout_ms == CONVERGE_UNKNOWN)
 		fputs("blackout not known yet", stderr);
 	else
@@ -212,7 +253,7 @@ void progress_pass(struct progress *p, const struct kernel_counts *counts,
 		show_json(p, counts, &s, blackout_ms, ended);
 		return;
 	}
-	show_line(p, &counts->status, &s, blackout_ms);
+	show_line(p, counts, &s, blackout_ms);
 	if (ended) {
 		fputc('\n', stderr);
 		p->line = false;

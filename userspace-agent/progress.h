@@ -31,6 +31,7 @@
  *	opened, opened_changed, opened_unchanged	pages opened besides the
  *			ones that faulted, and what became of them
  *	throttled_us	microseconds that vCPUs waited, all together
+ *	codecs		an object: pages sent with each codec, by its name
  *
  * and when a VM is received
  *

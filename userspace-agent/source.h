@@ -26,7 +26,10 @@
  * @state_dir:	directory of owner records
  * @channels:	data streams, 1 .. FERRY_MAX_CHANNELS
  * @ring_bytes:	size of each channel's ring, a power of two
- * @codec:	FERRY_CODEC_*
+ * @codecs:	that may be used, bit (1 << FERRY_CODEC_x)
+ * @bandwidth:	bytes a second that all data streams together may send; 0: any
+ * @cpu_limit:	percent of one CPU that the kernel's threads may use; 0: any
+ * @nice:	of these threads
  * @downtime_ms: switch over once the blackout is expected to be this short
  * @max_passes:	switch over after this many passes at the latest
  * @max_slowdown: percent of its time that a vCPU may be made to wait, 0 .. 99
@@ -43,7 +46,10 @@ struct source_options {
 	const char *state_dir;
 	unsigned int channels;
 	size_t ring_bytes;
-	unsigned int codec;
+	uint64_t codecs;
+	uint64_t bandwidth;
+	unsigned int cpu_limit;
+	int nice;
 	unsigned int downtime_ms;
 	unsigned int max_passes;
 	unsigned int max_slowdown;

@@ -145,7 +145,9 @@ static int act_connect(struct source *s, struct failure *why)
 		return -1;
 	for (i = 0; i < s->options->channels; i++) {
 		s->sender[i].socket = dial(s, WIRE_STREAM, i, why);
-		if (s->sender[i].socket < 0)
+		if (s->sender[i].socket < 0 ||
+		    transport_stream(s->sender[i].socket, s->options->bandwidth /
+				     s->options->channels, why))
 			return -1;
 	}
 	return 0;
@@ -164,26 +166,18 @@ static void undo_connect(struct source *s)
  * RAM
  * ------------------------------------------------------------------------ */
 
-/* May the kernel use it, and can the target decode it? */
-static bool codec_is_usable(const struct source *s, unsigned int codec)
+/* Of what was asked for, what the kernel can encode and the target decode. */
+static uint64_t choose_codecs(const struct source *s)
 {
-	return kernel_has_codec(&s->kernel, codec) && s->codecs & 1ull << codec;
-}
+	uint64_t wanted = s->options->codecs;
+	uint64_t usable = wanted & s->kernel.info.codecs & s->codecs;
 
-/* What was asked for, else what is nearest to it. */
-static unsigned int choose_codec(const struct source *s)
-{
-	unsigned int wanted = s->options->codec, codec = wanted;
-
-	if (!codec_is_usable(s, codec))
-		codec = FERRY_CODEC_LZ4;
-	if (!codec_is_usable(s, codec))
-		codec = FERRY_CODEC_NONE;
-	if (codec != wanted)
-		log_warn("%s does not have %s: RAM is sent with codec %s",
-			 kernel_has_codec(&s->kernel, wanted) ? "the target" : "this kernel",
-			 codec_name(wanted), codec_name(codec));
-	return codec;
+	for (unsigned int i = 0; i < FERRY_NR_CODECS; i++)
+		if (wanted & ~usable & 1ull << i)
+			log_warn("%s does not have codec %s: RAM is sent without it",
+				 s->codecs & 1ull << i ? "this kernel" : "the target",
+				 codec_name(i));
+	return usable ? usable : 1ull << FERRY_CODEC_NONE;
 }
 
 static int act_attach(struct source *s, struct failure *why)
@@ -191,9 +185,10 @@ static int act_attach(struct source *s, struct failure *why)
 	unsigned int i;
 
 	if (kernel_open(&s->kernel, why) ||
-	    kernel_attach(&s->kernel, s->rams.pid, choose_codec(s), s->key, why))
+	    kernel_attach(&s->kernel, s->rams.pid, choose_codecs(s), s->key, why))
 		return -1;
-	if (kernel_group(&s->kernel, &s->options->group, why))
+	if (kernel_group(&s->kernel, &s->options->group, why) ||
+	    kernel_workers(&s->kernel, s->options->cpu_limit, s->options->nice, why))
 		return -1;
 	for (i = 0; i < s->rams.count; i++)
 		if (kernel_add_ram(&s->kernel, i, &s->rams.block[i], why))

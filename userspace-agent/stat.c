@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "codec.h"
 #include "kernel.h"
 #include "policy.h"
 #include "stat.h"
@@ -18,6 +19,7 @@
 
 #define STATUS(field)	offsetof(struct ferry_vm_stats, status.field)
 #define GROUP(field)	offsetof(struct ferry_vm_stats, group.field)
+#define COMPRESSION(field) offsetof(struct ferry_vm_stats, compression.field)
 
 /* Every count: its name for programs, its words for people. */
 static const struct {
@@ -31,6 +33,7 @@ static const struct {
 	{ "pages_unchanged",	"  of these unchanged",		STATUS(unchanged) },
 	{ "pages_zero",		"  sent as zero",		STATUS(zero) },
 	{ "pages_raw",		"  sent as they are",		STATUS(raw) },
+	{ "pages_untried",	"  of these without a try",	COMPRESSION(untried) },
 	{ "pages_encoded",	"  sent compressed",		STATUS(encoded) },
 	{ "bytes_wire",		"bytes on the wire",		STATUS(bytes_wire) },
 	{ "write_faults",	"write faults",			GROUP(write_faults) },
@@ -44,6 +47,10 @@ static const struct {
 	{ "throttled",		"times a vCPU waited",		GROUP(throttled) },
 	{ "throttled_us",	"  microseconds in all",	GROUP(throttled_us) },
 	{ "ring_waits",		"waits for room on a ring",	STATUS(waits) },
+	{ "ring_bytes",		"bytes waiting on the rings",	COMPRESSION(waiting) },
+	{ "stream_bytes_per_s",	"bytes a second taken from them", COMPRESSION(rate) },
+	{ "cpu_ns",		"nanoseconds of CPU time",	COMPRESSION(cpu_ns) },
+	{ "slept_ns",		"  slept for --cpu-limit",	COMPRESSION(slept_ns) },
 	{ "memory",		"bytes of kernel memory",	STATUS(memory) },
 	{ "rings",		"bytes of rings",		STATUS(rings) },
 };
@@ -75,12 +82,41 @@ static void show_groups(FILE *out, const struct ferry_vm_stats *vm)
 {
 	size_t i;
 
-	fprintf(out, "  %-28s", "write faults that opened");
+	fprintf(out, "  %-32s", "write faults that opened");
 	for (i = 0; i < COUNT(vm->group.groups); i++)
 		if (vm->group.groups[i])
 			fprintf(out, " %u:%" PRIu64, 1u << i,
 				(uint64_t)vm->group.groups[i]);
 	fputc('\n', out);
+}
+
+static void show_codecs(FILE *out, const struct ferry_vm_stats *vm)
+{
+	for (unsigned int i = 0; i < FERRY_NR_CODECS; i++) {
+		const struct ferry_codec_stats *c = &vm->compression.codec[i];
+
+		if (c->pages)
+			fprintf(out, "  %-8s %10" PRIu64 " pages became %12" PRIu64 " bytes in %10" PRIu64 " us\n",
+				codec_name(i), (uint64_t)c->pages, (uint64_t)c->bytes,
+				(uint64_t)c->ns / 1000);
+	}
+}
+
+static json_t *codecs_object(const struct ferry_vm_stats *vm)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < FERRY_NR_CODECS; i++) {
+		const struct ferry_codec_stats *c = &vm->compression.codec[i];
+
+		if (c->pages)
+			json_object_set_new(object, codec_name(i),
+					    json_pack("{s:I, s:I, s:I}",
+						      "pages", (json_int_t)c->pages,
+						      "bytes", (json_int_t)c->bytes,
+						      "us", (json_int_t)(c->ns / 1000)));
+	}
+	return object;
 }
 
 void stat_table(FILE *out, const struct ferry_vm_stats *vm)
@@ -91,9 +127,10 @@ void stat_table(FILE *out, const struct ferry_vm_stats *vm)
 		(int)vm->pid, state_of(vm), vm->status.pass,
 		policy_backend(vm->group.backend));
 	for (i = 0; i < COUNT(counts); i++)
-		fprintf(out, "  %-28s %14" PRIu64 "\n", counts[i].words,
+		fprintf(out, "  %-32s %14" PRIu64 "\n", counts[i].words,
 			count_of(vm, i));
 	show_groups(out, vm);
+	show_codecs(out, vm);
 }
 
 json_t *stat_object(const struct ferry_vm_stats *vm)
@@ -111,6 +148,7 @@ json_t *stat_object(const struct ferry_vm_stats *vm)
 	for (i = 0; i < COUNT(vm->group.groups); i++)
 		json_array_append_new(groups, json_integer((json_int_t)vm->group.groups[i]));
 	json_object_set_new(object, "groups", groups);
+	json_object_set_new(object, "codecs", codecs_object(vm));
 	return object;
 }
 

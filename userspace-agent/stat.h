@@ -5,8 +5,9 @@
  *
  * For people a small table for each VM. With --json one object per line for each VM:
  * "event" ("vm"), pid, state, pass, backend, the counts of the table in stat.c by
- * their names, and "groups", an array: write faults by the binary logarithm of the
- * pages that were opened.
+ * their names, "groups", an array: write faults by the binary logarithm of the
+ * pages that were opened, and "codecs", an object: for each codec that was used, its pages,
+ * the bytes that they became, and the microseconds that it took.
  */
 #ifndef KVMFERRY_STAT_H
 #define KVMFERRY_STAT_H

@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -13,6 +14,9 @@
 
 #include "clock.h"
 #include "transport.h"
+
+/* Bytes in the socket of a data stream that TCP could not send yet. */
+#define NOT_SENT	(128u << 10)
 
 /* Keep-alive: probe a silent peer after 5 s, every 5 s; dead after 3 probes. */
 #define KEEPALIVE_IDLE_S	5
@@ -132,6 +136,20 @@ int transport_tune(int fd, struct failure *why)
 			       &options[i].value, sizeof(options[i].value)))
 			return fail(why, "cannot set up a TCP connection: %s",
 				    strerror(errno));
+	return 0;
+}
+
+int transport_stream(int fd, uint64_t bytes_per_s, struct failure *why)
+{
+	unsigned int not_sent = NOT_SENT;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &not_sent,
+		       sizeof(not_sent)))
+		return fail(why, "cannot set up a data stream: %m");
+	if (bytes_per_s && setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE,
+				      &bytes_per_s, sizeof(bytes_per_s)))
+		return fail(why, "cannot limit a data stream to %" PRIu64 " bytes a second: %m",
+			    bytes_per_s);
 	return 0;
 }
 

@@ -97,6 +97,19 @@ int transport_dial(const char *where, bool insecure,
 		   struct failure *why);
 
 /**
+ * transport_stream - give a connected socket the properties of a data stream
+ * @fd:		a socket of this file
+ * @bytes_per_s: send no faster; 0: as fast as it goes
+ * @why:	the reason of a failure
+ *
+ * What waits shall wait on the ring, where the kernel module sees it and decides how
+ * much effort the next page is worth, not in the socket.
+ *
+ * Returns 0, or -1.
+ */
+int transport_stream(int fd, uint64_t bytes_per_s, struct failure *why);
+
+/**
  * transport_send - send all of @len bytes, however often the socket is full
  * @fd:		a socket of this file
  * @data:	the bytes

@@ -87,7 +87,7 @@ void ferry_open(struct ferry *f, stream_sink_fn *sink, void *context)
 	f->mem = -1;
 	f->sink = sink ?: ignore_record;
 	f->context = context;
-	f->codec = FERRY_CODEC_LZ4;
+	f->codecs = FERRY_BIT(LZ4);
 	for (i = 0; i < FERRY_KEY_SIZE; i++)
 		f->key[i] = 0xa0 + i;
 }
@@ -108,9 +108,9 @@ void ferry_close(struct ferry *f)
 	f->fd = f->mem = -1;
 }
 
-int ferry_attach(struct ferry *f, pid_t pid, uint32_t codec)
+int ferry_attach(struct ferry *f, pid_t pid, uint64_t codecs)
 {
-	struct ferry_attach attach = { .pid = pid, .codec = codec };
+	struct ferry_attach attach = { .pid = pid, .codecs = codecs };
 
 	if (f->mem < 0)
 		f->mem = ferry_open_mem(pid, O_RDWR);
@@ -174,7 +174,7 @@ int ferry_add_channel(struct ferry *f, uint64_t size)
 void ferry_setup(struct ferry *f, pid_t pid, const struct ram *ram, unsigned int rams,
 		 unsigned int channels, uint64_t size)
 {
-	int err = ferry_attach(f, pid, f->codec);
+	int err = ferry_attach(f, pid, f->codecs);
 	unsigned int i;
 
 	if (err)

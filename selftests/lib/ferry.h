@@ -24,7 +24,7 @@ struct ferry {
 	int fd;
 	int mem;
 	uint8_t key[FERRY_KEY_SIZE];
-	uint32_t codec;		/* for ferry_setup(); LZ4 if nobody changes it */
+	uint64_t codecs;	/* for ferry_setup(); LZ4 if nobody changes it */
 	struct ferry_group group;	/* ditto; FERRY_GROUP_OFF: one page a fault */
 	unsigned int channels;
 	struct ferry_ring_client channel[FERRY_MAX_CHANNELS];
@@ -51,7 +51,8 @@ void ferry_open(struct ferry *f, stream_sink_fn *sink, void *context);
 /* In any state, at any time. */
 void ferry_close(struct ferry *f);
 
-int ferry_attach(struct ferry *f, pid_t pid, uint32_t codec);
+int ferry_attach(struct ferry *f, pid_t pid, uint64_t codecs);
+#define FERRY_BIT(name)	(1ull << FERRY_CODEC_##name)
 /* -ENOTTY: a module from before there were groups. */
 int ferry_group(struct ferry *f, const struct ferry_group *group);
 int ferry_group_stats(struct ferry *f, struct ferry_group_stats *stats);

@@ -71,10 +71,10 @@ static void test_no_memory(void)
 	shadow_add(&scene.shadow, 0, PAGES);
 
 	ferry_fault("attach-nomem");
-	ktap_ok(ferry_attach(f, getpid(), FERRY_CODEC_LZ4) == -ENOMEM, "attach-nomem: ENOMEM");
+	ktap_ok(ferry_attach(f, getpid(), FERRY_BIT(LZ4)) == -ENOMEM, "attach-nomem: ENOMEM");
 	ktap_ok(ferry_add_ram(f, ram) == -ENXIO, "attach-nomem: not attached");
 	ferry_fault("");
-	ktap_ok(!ferry_attach(f, getpid(), FERRY_CODEC_LZ4), "attach-nomem: no trace of it");
+	ktap_ok(!ferry_attach(f, getpid(), FERRY_BIT(LZ4)), "attach-nomem: no trace of it");
 
 	ferry_fault("ram-nomem");
 	ktap_ok(ferry_add_ram(f, ram) == -ENOMEM, "ram-nomem: ENOMEM");

@@ -18,7 +18,7 @@
 
 layout(ferry_record, 32, crc, 28);
 layout(ferry_info, 88, reserved, 56);
-layout(ferry_attach, 64, reserved, 48);
+layout(ferry_attach, 64, reserved, 56);
 layout(ferry_add_ram, 64, reserved, 40);
 layout(ferry_add_channel, 16, reserved, 12);
 layout(ferry_pass, 32, reserved, 16);
@@ -28,7 +28,9 @@ layout(ferry_group_stats, 232, reserved, 168);
 layout(ferry_pending, 48, reserved, 32);
 layout(ferry_digest, 40, reserved, 24);
 layout(ferry_limit, 32, reserved, 16);
-layout(ferry_vm_stats, 464, reserved, 448);
+layout(ferry_workers, 32, reserved, 16);
+layout(ferry_compression_stats, 272, reserved, 240);
+layout(ferry_vm_stats, 736, reserved, 720);
 layout(ferry_consume, 32, reserved, 24);
 layout(ferry_ring, 24, size, 16);
 
@@ -44,5 +46,7 @@ check(FERRY_DIGEST == 0xc028f707u);
 check(FERRY_GROUP == 0xc030f708u);
 check(FERRY_GROUP_STATS == 0xc0e8f709u);
 check(FERRY_LIMIT == 0xc020f70au);
-check(FERRY_VM_STATS == 0xc1d0f70bu);
+check(FERRY_VM_STATS == 0xc2e0f70bu);
+check(FERRY_WORKERS == 0xc020f70cu);
+check(FERRY_COMPRESSION_STATS == 0xc110f70du);
 check(FERRY_CONSUME == 0xc020f740u);

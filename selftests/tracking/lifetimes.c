@@ -529,7 +529,7 @@ static void test_attach_dying(void)
 		f.mem = ferry_open_mem(child, O_RDWR);
 		kill(child, SIGKILL);
 		nap_us(random_below(2000));
-		err = ferry_attach(&f, child, FERRY_CODEC_LZ4);
+		err = ferry_attach(&f, child, FERRY_BIT(LZ4));
 		attached += !err;
 		refused += err == -ESRCH;
 		ferry_close(&f);

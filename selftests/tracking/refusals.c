@@ -44,7 +44,7 @@ struct ferry *attached(void)
 {
 	struct ferry *f = fresh();
 
-	if (ferry_attach(f, getpid(), FERRY_CODEC_LZ4))
+	if (ferry_attach(f, getpid(), FERRY_BIT(LZ4)))
 		die("cannot attach to ourselves");
 	return f;
 }
@@ -98,7 +98,7 @@ static const struct {
 	{ "INFO", FERRY_INFO, sizeof(struct ferry_info),
 	  { ZERO(ferry_info, flags), ZERO(ferry_info, reserved) } },
 	{ "ATTACH", FERRY_ATTACH, sizeof(struct ferry_attach),
-	  { ZERO(ferry_attach, flags), ZERO(ferry_attach, reserved) } },
+	  { ZERO(ferry_attach, flags), ZERO(ferry_attach, reserved0) } },
 	{ "ADD_RAM", FERRY_ADD_RAM, sizeof(struct ferry_add_ram),
 	  { ZERO(ferry_add_ram, flags), ZERO(ferry_add_ram, reserved) } },
 	{ "ADD_CHANNEL", FERRY_ADD_CHANNEL, sizeof(struct ferry_add_channel),
@@ -119,6 +119,10 @@ static const struct {
 	  { ZERO(ferry_limit, flags), ZERO(ferry_limit, reserved) } },
 	{ "VM_STATS", FERRY_VM_STATS, sizeof(struct ferry_vm_stats),
 	  { ZERO(ferry_vm_stats, flags), ZERO(ferry_vm_stats, reserved) } },
+	{ "WORKERS", FERRY_WORKERS, sizeof(struct ferry_workers),
+	  { ZERO(ferry_workers, reserved0), ZERO(ferry_workers, reserved) } },
+	{ "COMPRESSION_STATS", FERRY_COMPRESSION_STATS, sizeof(struct ferry_compression_stats),
+	  { ZERO(ferry_compression_stats, flags), ZERO(ferry_compression_stats, reserved) } },
 };
 
 #define ARGUMENTS	(sizeof(arguments) / sizeof(*arguments))
@@ -131,7 +135,7 @@ static unsigned int accepted(struct ferry *f, unsigned int i)
 
 	for (zone = 0; zone < 2; zone++) {
 		for (byte = 0; byte < arguments[i].zero[zone].size; byte++) {
-			uint8_t arg[512] = {};
+			uint8_t arg[1024] = {};
 
 			arg[arguments[i].zero[zone].at + byte] = 0x80;
 			count += ferry_ioctl(f->fd, arguments[i].command, arg) != -EINVAL;

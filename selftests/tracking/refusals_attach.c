@@ -13,7 +13,7 @@
 static long try_attach(pid_t pid, int mem)
 {
 	struct ferry *f = fresh();
-	struct ferry_attach attach = { .pid = pid, .mem_fd = mem };
+	struct ferry_attach attach = { .pid = pid, .codecs = FERRY_BIT(NONE), .mem_fd = mem };
 	long ret = ferry_ioctl(f->fd, FERRY_ATTACH, &attach);
 
 	ferry_close(f);
@@ -117,24 +117,24 @@ static void test_exec(void)
 void test_attach(void)
 {
 	struct ferry *f, second;
-	struct ferry_attach attach = { .pid = getpid() };
+	struct ferry_attach attach = { .pid = getpid(), .codecs = FERRY_BIT(NONE) };
 
 	test_wrong_mem();
 	test_wrong_pid();
 	test_exec();
 
 	f = fresh();
-	expect(EOPNOTSUPP, ferry_attach(f, getpid(), 5), "attach: codec 5");
-	expect(EOPNOTSUPP, ferry_attach(f, getpid(), 63), "attach: codec 63");
-	expect(EOPNOTSUPP, ferry_attach(f, getpid(), 64), "attach: codec 64");
-	expect(EOPNOTSUPP, ferry_attach(f, getpid(), -1), "attach: codec 2^32 - 1");
-	expect(0, ferry_attach(f, getpid(), FERRY_CODEC_NONE), "attach: no codec");
+	expect(EOPNOTSUPP, ferry_attach(f, getpid(), 1ull << FERRY_NR_CODECS), "attach: codec 5");
+	expect(EOPNOTSUPP, ferry_attach(f, getpid(), FERRY_BIT(LZ4) | 1ull << 63), "attach: codec 63");
+	expect(EOPNOTSUPP, ferry_attach(f, getpid(), 0), "attach: no codec at all");
+	expect(EOPNOTSUPP, ferry_attach(f, getpid(), -1), "attach: any codec");
+	expect(0, ferry_attach(f, getpid(), FERRY_BIT(NONE)), "attach: raw pages only");
 	attach.mem_fd = f->mem;
 	expect(EBUSY, ferry_ioctl(f->fd, FERRY_ATTACH, &attach), "attach: this file again");
 	ferry_open(&second, NULL, NULL);
-	expect(EBUSY, ferry_attach(&second, getpid(), FERRY_CODEC_LZ4), "attach: this process again");
+	expect(EBUSY, ferry_attach(&second, getpid(), FERRY_BIT(LZ4)), "attach: this process again");
 	ferry_close(f);
-	expect(0, ferry_attach(&second, getpid(), FERRY_CODEC_LZ4), "attach: when the other has let go");
+	expect(0, ferry_attach(&second, getpid(), FERRY_BIT(LZ4)), "attach: when the other has let go");
 	ferry_close(&second);
 }
 
@@ -175,7 +175,7 @@ static int open_parents_mem(int device)
 
 static int attach_by_file(int device, const char *path)
 {
-	struct ferry_attach attach = { .pid = getppid() };
+	struct ferry_attach attach = { .pid = getppid(), .codecs = FERRY_BIT(NONE) };
 
 	attach.mem_fd = open(path, O_RDWR);
 	return -ferry_ioctl(device, FERRY_ATTACH, &attach);
@@ -194,7 +194,7 @@ static int attach_by_null(int device)
 /* With the device handed over, and its own memory, it is within its rights. */
 static int attach_to_itself(int device)
 {
-	struct ferry_attach attach = { .pid = getpid() };
+	struct ferry_attach attach = { .pid = getpid(), .codecs = FERRY_BIT(NONE) };
 
 	attach.mem_fd = open("/proc/self/mem", O_RDWR);
 	return -ferry_ioctl(device, FERRY_ATTACH, &attach);

@@ -179,7 +179,7 @@ static void test_ram_dead(void)
 		pause();
 		_exit(0);
 	}
-	if (ferry_attach(f, child, FERRY_CODEC_LZ4))
+	if (ferry_attach(f, child, FERRY_BIT(LZ4)))
 		die("cannot attach to the child");
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);

@@ -80,17 +80,27 @@ static int decode_exact(unsigned int codec, const void *in, size_t length, size_
 
 #define each_codec(c) (unsigned int c = FERRY_CODEC_LZ4; c < FERRY_NR_CODECS; c++)
 
+static const char *const wrong[] = {
+	"", ",", "gzip", "lz", "lz4h", "lz4,", ",lz4", "lz4,,zstd", "lz4 zstd", "auto,lz4",
+};
+
+#define each_wrong(text) (const char *const *text = wrong; text < wrong + 10; text++)
+
 static void test_names(void **state)
 {
-	unsigned int codec;
+	uint64_t codecs;
 
 	(void)state;
 	for (unsigned int i = 0; i < FERRY_NR_CODECS; i++) {
-		assert_true(codec_parse(codec_name(i), &codec));
-		assert_int_equal(codec, i);
+		assert_true(codec_parse(codec_name(i), &codecs));
+		assert_int_equal(codecs, 1u << i);
 	}
-	assert_false(codec_parse("gzip", &codec));
-	assert_false(codec_parse("", &codec));
+	assert_true(codec_parse("auto", &codecs));
+	assert_int_equal(codecs, CODEC_AUTO);
+	assert_true(codec_parse("zstd,none,zstd", &codecs));
+	assert_int_equal(codecs, 1u << FERRY_CODEC_ZSTD | 1u << FERRY_CODEC_NONE);
+	for each_wrong(text)
+		assert_false(codec_parse(*text, &codecs));
 	assert_string_equal(codec_name(FERRY_NR_CODECS), "unknown");
 }
 

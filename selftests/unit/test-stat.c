@@ -14,6 +14,7 @@ static const struct ferry_vm_stats vm = {
 		.state = FERRY_STATE_PASS, .pass = 3, .ram_pages = 65536,
 		.pending = 17, .taken = 100, .unchanged = 40, .memory = 4096,
 	},
+	.compression.codec[FERRY_CODEC_ZSTD] = { .pages = 12, .bytes = 3456, .ns = 78999 },
 	.group = {
 		.backend = FERRY_BACKEND_PAGE_FAULT, .write_faults = 9,
 		.read_faults = 8, .opened = 62, .opened_changed = 31,
@@ -33,7 +34,7 @@ static json_int_t get(json_t *object, const char *name)
 static void test_object(void **state)
 {
 	json_t *object = stat_object(&vm);
-	json_t *groups = json_object_get(object, "groups");
+	json_t *groups = json_object_get(object, "groups"), *zstd;
 
 	(void)state;
 	assert_string_equal(json_string_value(json_object_get(object, "event")), "vm");
@@ -48,6 +49,11 @@ static void test_object(void **state)
 	assert_int_equal(get(object, "pages_unchanged"), 40);
 	assert_int_equal(get(object, "opened_unchanged"), 30);
 	assert_int_equal(get(object, "throttled_us"), 1500);
+	zstd = json_object_get(json_object_get(object, "codecs"), "zstd");
+	assert_int_equal(get(zstd, "pages"), 12);
+	assert_int_equal(get(zstd, "bytes"), 3456);
+	assert_int_equal(get(zstd, "us"), 78);
+	assert_null(json_object_get(json_object_get(object, "codecs"), "lz4"));
 	assert_int_equal(json_array_size(groups), FERRY_GROUP_MAX_ORDER + 1);
 	assert_int_equal(json_integer_value(json_array_get(groups, 5)), 2);
 	json_decref(object);
@@ -63,8 +69,9 @@ static void test_table(void **state)
 	stat_table(out, &vm);
 	fclose(out);
 	assert_non_null(strstr(text, "process 1234: pass, pass 3, pages are opened by: page-fault\n"));
-	assert_non_null(strstr(text, "  pages pending                            17\n"));
+	assert_non_null(strstr(text, "  pages pending                                17\n"));
 	assert_non_null(strstr(text, " 1:7 32:2\n"));
+	assert_non_null(strstr(text, "  zstd             12 pages became         3456 bytes in         78 us\n"));
 	free(text);
 }
 

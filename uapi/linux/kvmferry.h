@@ -12,9 +12,11 @@
  *	FERRY_ADD_CHANNEL x N	one ring each; returns a file of its own
  *	FERRY_GROUP		how many pages one fault opens, if not by default
  *	FERRY_LIMIT		how fast the guest may write, if it is to be slowed
+ *	FERRY_WORKERS		how much CPU the channels may use
  *	FERRY_PASS	 x N	send every page that is pending
  *	FERRY_STATUS		how far it is, and what it cost
  *	FERRY_GROUP_STATS	what the groups brought and cost
+ *	FERRY_COMPRESSION_STATS	what each codec brought and cost
  *	FERRY_VM_STATS		the same of every VM, for onlookers
  *	FERRY_DIGEST		what the other side must hold by now
  *	close(fd)		the VM runs on, unprotected, unharmed
@@ -164,6 +166,7 @@ struct ferry_info {
 #define FERRY_FEATURE_HUGE_PAGES	_BITULL(0)	/* transparent huge pages are tracked */
 #define FERRY_FEATURE_FAULT_POINTS	_BITULL(1)	/* a test build: faults can be injected */
 #define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP and what follows it */
+#define FERRY_FEATURE_COMPRESSION	_BITULL(3)	/* FERRY_WORKERS, FERRY_COMPRESSION_STATS */
 
 /**
  * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
@@ -174,22 +177,26 @@ struct ferry_info {
  *		sees it. It also pins the identity: should @pid have been
  *		reused, the two no longer agree.
  * @flags:	0
- * @codec:	FERRY_CODEC_* for pages that shrink with it
+ * @reserved0:	0
+ * @codecs:	bit (1 << FERRY_CODEC_x) for each codec that may be used. Of several,
+ *		one is chosen for each record so that the channel is kept
+ *		busy; pages that do not shrink are sent as they are, with any.
  * @key:	secret key of the page hashes, best from getrandom(2)
  * @reserved:	0
  *
  * Errors: -EBUSY this file or this process is attached already; -ESRCH no such
  * process, or it is exiting, or @mem_fd is of another one; -EPERM @mem_fd is
- * no /proc/PID/mem open for writing; -EBADF no such file; -EOPNOTSUPP the
- * codec is unknown here; -ENOMEM.
+ * no /proc/PID/mem open for writing; -EBADF no such file; -EOPNOTSUPP one of the
+ * codecs is unknown here, or there is none; -ENOMEM.
  */
 struct ferry_attach {
 	__s32 pid;
 	__s32 mem_fd;
 	__u32 flags;
-	__u32 codec;
+	__u32 reserved0;
+	__u64 codecs;
 	__u8  key[FERRY_KEY_SIZE];
-	__u64 reserved[2];
+	__u64 reserved;
 };
 
 /**
@@ -397,7 +404,7 @@ struct ferry_pass {
  * @taken:	taken for sending
  * @zero:	of these, sent as part of a ZERO record
  * @raw:	of these, sent with FERRY_CODEC_NONE
- * @encoded:	of these, sent with the codec
+ * @encoded:	of these, sent with another codec
  * @bytes_wire:	bytes put on the rings: headers, payloads and padding
  * @bytes_encoded: bytes of payload that the @encoded pages became
  * @written:	found written by a scan of the page tables
@@ -449,12 +456,72 @@ struct ferry_status {
 #define FERRY_STATE_LOST		3
 
 /**
+ * struct ferry_workers - FERRY_WORKERS: how much CPU the channels may use
+ * @cpu_limit:	percent of one CPU that their threads may use together, each an
+ *		equal part; 0: as much as they get. Not in a pass with
+ *		FERRY_PASS_FINAL
+ * @nice:	of their threads, as in nice(2)
+ * @flags:	0
+ * @reserved0:	0
+ * @reserved:	0
+ *
+ * At any time after FERRY_ATTACH; 0 and 0 without it. Errors: -ENXIO not attached.
+ */
+struct ferry_workers {
+	__u32 cpu_limit;
+	__s32 nice;
+	__u32 flags;
+	__u32 reserved0;
+	__u64 reserved[2];
+};
+
+/**
+ * struct ferry_codec_stats - what one codec brought and cost
+ * @pages:	pages sent with it
+ * @bytes:	bytes of payload that they became
+ * @ns:		nanoseconds that it took, what it did not make smaller included
+ */
+struct ferry_codec_stats {
+	__u64 pages;
+	__u64 bytes;
+	__u64 ns;
+};
+
+/**
+ * struct ferry_compression_stats - FERRY_COMPRESSION_STATS
+ * @flags:	in: 0
+ * @reserved0:	0
+ * @waiting:	out: bytes on the rings that were not consumed yet
+ * @rate:	out: bytes a second that have been consumed lately while there were
+ *		any, over all rings
+ * Counters since FERRY_ATTACH:
+ * @untried:	pages of @codec[FERRY_CODEC_NONE] that no codec was tried on, as what came
+ *		before them in their chunk did not shrink
+ * @cpu_ns:	CPU time of the channels' threads, nanoseconds
+ * @slept_ns:	for how long they slept to keep within @cpu_limit, all together
+ * @codec:	by FERRY_CODEC_*
+ * @reserved:	0
+ */
+struct ferry_compression_stats {
+	__u32 flags;
+	__u32 reserved0;
+	__u64 waiting;
+	__u64 rate;
+	__u64 untried;
+	__u64 cpu_ns;
+	__u64 slept_ns;
+	struct ferry_codec_stats codec[8];
+	__u64 reserved[4];
+};
+
+/**
  * struct ferry_vm_stats - FERRY_VM_STATS: any VM, seen from outside
  * @pid:	in: look for the VM with this process id or the next higher one,
  *		as the caller's pid namespace has it; out: the one found
  * @flags:	in: 0
  * @status:	out: as FERRY_STATUS, without a scan
  * @group:	out: as FERRY_GROUP_STATS
+ * @compression: out: as FERRY_COMPRESSION_STATS
  * @reserved:	0
  *
  * On any file of the device, attached or not. Whoever may open the device may see
@@ -465,6 +532,7 @@ struct ferry_vm_stats {
 	__u32 flags;
 	struct ferry_status status;
 	struct ferry_group_stats group;
+	struct ferry_compression_stats compression;
 	__u64 reserved[2];
 };
 
@@ -568,6 +636,9 @@ struct ferry_consume {
 #define FERRY_GROUP_STATS	_IOWR(FERRY_IOCTL_TYPE, 0x09, struct ferry_group_stats)
 #define FERRY_LIMIT		_IOWR(FERRY_IOCTL_TYPE, 0x0a, struct ferry_limit)
 #define FERRY_VM_STATS		_IOWR(FERRY_IOCTL_TYPE, 0x0b, struct ferry_vm_stats)
+
+#define FERRY_WORKERS		_IOWR(FERRY_IOCTL_TYPE, 0x0c, struct ferry_workers)
+#define FERRY_COMPRESSION_STATS	_IOWR(FERRY_IOCTL_TYPE, 0x0d, struct ferry_compression_stats)
 
 #define FERRY_CONSUME		_IOWR(FERRY_IOCTL_TYPE, 0x40, struct ferry_consume)
 

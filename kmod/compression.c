@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How much effort the next record is worth.
+ *
+ * The rule
+ *
+ * The codecs that may be used stand in order of effort, on a *ladder*:
+ *
+ *	none, lz4, zstd, deflate, lz4hc		(those of them that may)
+ *
+ * Each record is encoded with the codec of one rung, which the bytes choose that
+ * wait on the ring:
+ *
+ *	rung = min(waiting / step, highest)
+ *	step = min(8 ms * rate, size / 8)
+ *
+ * where rate is what the stream has been taking in a second while bytes waited. A
+ * stream that is slower than the worker lets the ring fill up, and what has to wait
+ * anyway is made as small as can be. A stream that is faster keeps the ring empty,
+ * and no time is spent on what could have left already. Where the stream is
+ * faster than the worker on one rung and slower than the worker on the rung below, what
+ * waits stays where the two meet: records of both kinds take turns, so that worker
+ * and stream are busy all the time. That is the best there is, and nobody has to
+ * measure what a codec costs or brings on this data.
+ *
+ * It does not swing: what is decided is one record, and what is looked at is all that
+ * was decided before. The ring would need many records' time to get from one
+ * rung to another. 8 ms of the stream are more than a reader that was woken needs
+ * to run, so it does not find the ring empty; and little enough for a slow
+ * stream not to begin with many bytes that nobody has tried to make smaller.
+ *
+ * A worker that may not use the CPU as it likes (budget.h) makes records more slowly,
+ * so the ring is emptier and the rung lower: no rule of its own is needed.
+ *
+ * What does not get smaller: a record must save at least a 64th. After n records of a chunk
+ * in a row that did not, the next 2^n - 1 (n at most 5) of that chunk are sent as they
+ * are, without a try, in this pass or a later one.
+ */
+
+#include <linux/bits.h>
+#include <linux/minmax.h>
+
+#include "compression.h"
+
+#define SECOND_NS	1000000000ULL
+
+#define STEP_S(rate)	((rate) / 125)	/* 8 ms of it */
+#define STEP_SIZE(size)	((size) / 8)
+
+/* Long enough for the scheduler to matter little. */
+#define MEASURE_NS	(SECOND_NS / 64)
+
+/* By the time that the kernel's own implementations take for a page. */
+static const u8 by_effort[FERRY_NR_CODECS] = {
+	FERRY_CODEC_NONE, FERRY_CODEC_LZ4, FERRY_CODEC_ZSTD,
+	FERRY_CODEC_DEFLATE, FERRY_CODEC_LZ4HC,
+};
+
+/**
+ * ferry_ladder_make() - Put codecs in order
+ * @ladder: uninitialised
+ * @codecs: bit (1 << FERRY_CODEC_x) for each that may be used, at least one
+ *
+ * Context: Any.
+ */
+void ferry_ladder_make(struct ferry_ladder *ladder, u64 codecs)
+{
+	unsigned int i;
+
+	ladder->rungs = 0;
+	for (i = 0; i < FERRY_NR_CODECS; i++)
+		if (codecs & BIT_ULL(by_effort[i]))
+			ladder->codec[ladder->rungs++] = by_effort[i];
+}
+
+/**
+ * ferry_ladder_choose() - Which codec for the next record?
+ * @ladder: what there is
+ * @backlog: how the ring looks
+ *
+ * Context: Any.
+ * Return: FERRY_CODEC_*.
+ */
+u32 ferry_ladder_choose(const struct ferry_ladder *ladder,
+			const struct ferry_backlog *backlog)
+{
+	u64 step = STEP_SIZE(backlog->size);
+	u64 rung;
+
+	if (backlog->rate)
+		step = min(step, STEP_S(backlog->rate) + 1);
+	rung = backlog->waiting / step;
+	return ladder->codec[min_t(u64, rung, ladder->rungs - 1)];
+}
+
+/**
+ * ferry_meter_put() - There are bytes waiting
+ * @meter: of the stream
+ * @now: nanoseconds of a monotonic clock
+ *
+ * Context: Any.
+ */
+void ferry_meter_put(struct ferry_meter *meter, u64 now)
+{
+	if (!meter->since)
+		meter->since = now;
+}
+
+/**
+ * ferry_meter_take() - The stream has taken bytes
+ * @meter: of the stream
+ * @now: nanoseconds of the same clock
+ * @bytes: how many
+ * @waiting: how many are left
+ *
+ * Context: Any.
+ */
+void ferry_meter_take(struct ferry_meter *meter, u64 now, u64 bytes,
+		      u64 waiting)
+{
+	u64 rate;
+
+	if (!meter->since)
+		return;
+	meter->busy += now - meter->since;
+	meter->bytes += bytes;
+	meter->since = waiting ? now : 0;
+	if (meter->busy < MEASURE_NS)
+		return;
+
+	rate = meter->bytes * SECOND_NS / meter->busy;
+	meter->rate = meter->rate ? (3 * meter->rate + rate) / 4 : rate;
+	meter->busy = 0;
+	meter->bytes = 0;
+}
+
+/**
+ * ferry_futility_skip() - Is it not worth a try?
+ * @futility: of the chunk
+ *
+ * Context: Any.
+ * Return: true if the next record is to be sent as it is.
+ */
+bool ferry_futility_skip(struct ferry_futility *futility)
+{
+	if (!futility->skip)
+		return false;
+	futility->skip--;
+	return true;
+}
+
+/**
+ * ferry_futility_learn() - A record was tried
+ * @futility: of the chunk
+ * @smaller: it became small enough
+ *
+ * Context: Any.
+ */
+void ferry_futility_learn(struct ferry_futility *futility, bool smaller)
+{
+	if (smaller)
+		futility->misses = 0;
+	else if (futility->misses < FERRY_FUTILITY_MAX)
+		futility->misses++;
+	futility->skip = smaller ? 0 : BIT(futility->misses) - 1;
+}

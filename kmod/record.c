@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From copies of pages to bytes on the ring. See record.h. */
+
+#include <linux/crc32c.h>
+#include <linux/gfp.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+
+#include "channel.h"
+#include "fault.h"
+#include "ram.h"
+#include "record.h"
+#include "trace.h"
+#include "vm.h"
+
+/* A batch takes no more of the ring than this, so that the stream has something to do. */
+#define BATCH_PART	4
+
+/**
+ * ferry_record_init() - Get memory for a channel's batch
+ * @channel: with its ring
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int ferry_record_init(struct ferry_channel *channel)
+{
+	struct ferry_batch *batch = &channel->batch;
+	unsigned int i;
+
+	batch->most = min_t(u64, FERRY_RECORD_MAX_PAGES,
+			    channel->ring.size / BATCH_PART / PAGE_SIZE);
+	for (i = 0; i < batch->most; i++) {
+		batch->page[i] = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+		if (!batch->page[i]) {
+			ferry_record_destroy(channel);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/**
+ * ferry_record_destroy() - Undo ferry_record_init()
+ * @channel: the channel
+ *
+ * Context: Process context.
+ */
+void ferry_record_destroy(struct ferry_channel *channel)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(channel->batch.page); i++) {
+		free_page((unsigned long)channel->batch.page[i]);
+		channel->batch.page[i] = NULL;
+	}
+}
+
+/* False: the worker was told to stop, or tracking was lost, while waiting. */
+static bool wait_for_room(struct ferry_channel *channel, u64 bytes)
+{
+	struct ferry_ring_buffer *ring = &channel->ring;
+
+	if (ferry_ring_has_room(ring, bytes))
+		return true;
+
+	ferry_count(&channel->count.waits, 1);
+	wait_event_idle(ring->writable,
+			ferry_ring_has_room(ring, bytes) ||
+			kthread_should_stop() || ferry_vm_lost(channel->vm));
+	return !kthread_should_stop() && !ferry_vm_lost(channel->vm);
+}
+
+/* Seed and final inversion as in iSCSI. */
+static u32 record_crc(const struct ferry_record *record, u32 length)
+{
+	u32 crc = ~crc32c(~0, record, sizeof(*record) + length);
+
+	return ferry_fault(FERRY_FAULT_CRC_WRONG) ? ~crc : crc;
+}
+
+/*
+ * Hands over the record for which there is room, and behind whose place its payload
+ * lies; @header lacks magic, sequence, length and CRC.
+ */
+static void commit(struct ferry_channel *channel, struct ferry_record *header,
+		   u32 length)
+{
+	struct ferry_record *record = ferry_ring_place(&channel->ring);
+	size_t padded = round_up(length, FERRY_RECORD_ALIGN);
+
+	header->magic = cpu_to_be32(FERRY_RECORD_MAGIC);
+	header->sequence = cpu_to_be32(channel->sequence++);
+	header->length = cpu_to_be32(length);
+	*record = *header;
+	memset((void *)(record + 1) + length, 0, padded - length);
+	record->crc = cpu_to_be32(record_crc(record, length));
+	ferry_ring_commit(&channel->ring, sizeof(*record) + padded);
+	ferry_count(&channel->count.bytes_wire, sizeof(*record) + padded);
+}
+
+/* A record without payload. */
+static int emit_header(struct ferry_channel *channel,
+		       struct ferry_record *header)
+{
+	if (!wait_for_room(channel, sizeof(*header)))
+		return -EINTR;
+	commit(channel, header, 0);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Zero pages
+ * ------------------------------------------------------------------------
+ */
+
+static int emit_zero_run(struct ferry_channel *channel)
+{
+	struct ferry_zero_run *run = &channel->zero_run;
+	struct ferry_record header = {
+		.type = FERRY_RECORD_ZERO,
+		.block = cpu_to_be16(channel->ram->id),
+		.page = cpu_to_be64(run->first),
+		.count = cpu_to_be32(run->count),
+	};
+
+	if (!run->count)
+		return 0;
+	ferry_count(&channel->count.zero, run->count);
+	run->count = 0;
+	return emit_header(channel, &header);
+}
+
+/**
+ * ferry_record_zero() - A page of zero bytes
+ * @channel: the channel
+ * @page: its number in the RAM block
+ *
+ * Context: Process context, the worker. May sleep.
+ * Return: 0, or -EINTR when the worker is to end.
+ */
+int ferry_record_zero(struct ferry_channel *channel, unsigned long page)
+{
+	struct ferry_zero_run *run = &channel->zero_run;
+	int err = 0;
+
+	if (run->first + run->count != page)
+		err = emit_zero_run(channel);
+	if (!run->count)
+		run->first = page;
+	run->count++;
+	return err;
+}
+
+/* ------------------------------------------------------------------------
+ * Batches
+ * ------------------------------------------------------------------------
+ */
+
+/* The payload as it is. */
+static u32 put_raw(struct ferry_channel *channel)
+{
+	const struct ferry_batch *batch = &channel->batch;
+	void *to = ferry_ring_place(&channel->ring) + sizeof(struct ferry_record);
+	unsigned int i;
+
+	for (i = 0; i < batch->count; i++, to += PAGE_SIZE)
+		memcpy(to, batch->page[i], PAGE_SIZE);
+	return batch->count * PAGE_SIZE;
+}
+
+/* The payload with a codec. Returns its bytes, 0 if it would not be smaller. */
+static u32 put_encoded(struct ferry_channel *channel, u32 codec)
+{
+	const struct ferry_batch *batch = &channel->batch;
+	u64 began = ktime_get_ns();
+	u32 length;
+
+	length = ferry_codec_encode(&channel->codec[codec], batch->page,
+				    batch->count, &channel->ring,
+				    sizeof(struct ferry_record));
+	ferry_count(&channel->count.codec[codec].ns, ktime_get_ns() - began);
+	ferry_futility_learn(channel->futility, length);
+	return length;
+}
+
+/* Which codec; see compression.c. */
+static u32 choose(struct ferry_channel *channel)
+{
+	struct ferry_backlog backlog;
+
+	if (ferry_futility_skip(channel->futility)) {
+		ferry_count(&channel->count.untried, channel->batch.count);
+		return FERRY_CODEC_NONE;
+	}
+	ferry_ring_backlog(&channel->ring, &backlog);
+	if (ferry_fault(FERRY_FAULT_BACKLOG_BLIND))
+		backlog.waiting = 0;
+	return ferry_ladder_choose(&channel->vm->ladder, &backlog);
+}
+
+static void count_batch(struct ferry_channel *channel, u32 codec, u32 length)
+{
+	unsigned int pages = channel->batch.count;
+
+	ferry_count(&channel->count.codec[codec].pages, pages);
+	ferry_count(&channel->count.codec[codec].bytes, length);
+	trace_ferry_record(channel, codec, length);
+}
+
+static int emit_batch(struct ferry_channel *channel)
+{
+	struct ferry_batch *batch = &channel->batch;
+	struct ferry_record header = {
+		.type = FERRY_RECORD_PAGES,
+		.block = cpu_to_be16(channel->ram->id),
+		.page = cpu_to_be64(batch->first),
+		.count = cpu_to_be32(batch->count),
+	};
+	u32 codec, length = 0;
+
+	if (!batch->count)
+		return 0;
+	if (!wait_for_room(channel, sizeof(header) + batch->count * PAGE_SIZE))
+		return -EINTR;
+
+	codec = choose(channel);
+	if (codec != FERRY_CODEC_NONE)
+		length = put_encoded(channel, codec);
+	if (!length) {
+		codec = FERRY_CODEC_NONE;
+		length = put_raw(channel);
+	}
+	header.codec = codec;
+	count_batch(channel, codec, length);
+	commit(channel, &header, length);
+	batch->count = 0;
+	return 0;
+}
+
+/**
+ * ferry_record_place() - Where the next page is to be copied to
+ * @channel: the channel
+ *
+ * Context: The worker.
+ * Return: PAGE_SIZE bytes, in the linear mapping.
+ */
+void *ferry_record_place(struct ferry_channel *channel)
+{
+	return channel->batch.page[channel->batch.count];
+}
+
+/**
+ * ferry_record_page() - A page, copied to ferry_record_place()
+ * @channel: the channel
+ * @page: its number in the RAM block
+ *
+ * Context: Process context, the worker. May sleep.
+ * Return: 0, or -EINTR when the worker is to end.
+ */
+int ferry_record_page(struct ferry_channel *channel, unsigned long page)
+{
+	struct ferry_batch *batch = &channel->batch;
+	unsigned int at = batch->count;
+	int err;
+
+	if (at && batch->first + at != page) {
+		err = emit_batch(channel);
+		if (err)
+			return err;
+		swap(batch->page[0], batch->page[at]);
+	}
+	if (!batch->count)
+		batch->first = page;
+	batch->count++;
+	return batch->count == batch->most ? emit_batch(channel) : 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Chunks and passes
+ * ------------------------------------------------------------------------
+ */
+
+/**
+ * ferry_record_begin() - What follows is of this chunk
+ * @channel: the channel, flushed, or given up when it last did anything
+ * @ram: the RAM block
+ * @futility: of the chunk
+ *
+ * Context: The worker.
+ */
+void ferry_record_begin(struct ferry_channel *channel, struct ferry_ram *ram,
+			struct ferry_futility *futility)
+{
+	channel->ram = ram;
+	channel->futility = futility;
+	channel->batch.count = 0;
+	channel->zero_run.count = 0;
+}
+
+/**
+ * ferry_record_flush() - Put what was gathered on the ring
+ * @channel: the channel
+ *
+ * Context: Process context, the worker. May sleep.
+ * Return: 0, or -EINTR when the worker is to end.
+ */
+int ferry_record_flush(struct ferry_channel *channel)
+{
+	int err = emit_batch(channel);
+
+	return err ?: emit_zero_run(channel);
+}
+
+/**
+ * ferry_record_pass_end() - The channel has nothing more in this pass
+ * @channel: the channel, flushed
+ * @pass: number of the pass
+ * @flags: its FERRY_PASS_*
+ *
+ * Context: Process context, the worker. May sleep.
+ * Return: 0, or -EINTR when the worker is to end.
+ */
+int ferry_record_pass_end(struct ferry_channel *channel, u64 pass, u32 flags)
+{
+	struct ferry_record header = {
+		.type = FERRY_RECORD_PASS_END,
+		.page = cpu_to_be64(pass),
+		.count = cpu_to_be32(flags),
+	};
+
+	return emit_header(channel, &header);
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which codec a record gets, how many pages, and how much CPU that may take: the rule
+ * of kmod/compression.c with a consumer that stands still, so that every number is
+ * known beforehand. What is sent is compared with RAM each time.
+ */
+#include "ktap.h"
+#include "scene.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "die.h"
+
+#define CHUNKS		8ul
+#define CHUNK_PAGES	512ul
+#define PAGES		(CHUNKS * CHUNK_PAGES)
+#define RING		(1ul << 20)
+#define STEP		(RING / 8)	/* bytes that wait, from one rung to the next */
+#define RECORD_PAGES	16u
+#define AUTO		(FERRY_BIT(NONE) | FERRY_BIT(LZ4) | FERRY_BIT(ZSTD))
+
+static struct ram ram;
+static struct shadow shadow;
+static struct ferry ferry;
+static struct {
+	uint64_t records, pages, payload;
+} seen;
+
+static void sink(void *context, unsigned int channel, const struct wire_record *r,
+		 const uint8_t *payload)
+{
+	shadow_sink(context, channel, r, payload);
+	if (r->type != FERRY_RECORD_PAGES)
+		return;
+	seen.records++;
+	seen.pages += r->count;
+	seen.payload += r->length;
+}
+
+static void attach(uint64_t codecs)
+{
+	ferry_open(&ferry, sink, &shadow);
+	ferry.codecs = codecs;
+	shadow_init(&shadow, ferry.key);
+	shadow_add(&shadow, ram.id, PAGES);
+	ferry_setup(&ferry, getpid(), &ram, 1, 1, RING);
+	memset(&seen, 0, sizeof(seen));
+}
+
+static void detach(void)
+{
+	ferry_close(&ferry);
+	shadow_free(&shadow);
+}
+
+static struct ferry_compression_stats stats(void)
+{
+	struct ferry_compression_stats s = { 0 };
+
+	must(ferry_ioctl(ferry.fd, FERRY_COMPRESSION_STATS, &s));
+	return s;
+}
+
+/* Every page gets so many bytes that nothing makes smaller; the others are 1. */
+static void fill(unsigned long bytes)
+{
+	static uint64_t state = 88172645463325252ull;
+	unsigned long page, i;
+
+	for (page = 0; page < PAGES; page++) {
+		uint8_t *p = ram.map + page * RAM_PAGE;
+
+		memset(p, 1, RAM_PAGE);
+		for (i = 0; i < bytes; i++) {
+			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+			p[i] = state;
+		}
+	}
+}
+
+static bool equal(void)
+{
+	return !ferry_fault_of_streams(&ferry) && !shadow.fault && !shadow_differences(&shadow, &ram);
+}
+
+/* Begins a pass that nobody takes anything of, until the worker has no room left. */
+static void stall(void)
+{
+	struct ferry_status status;
+
+	must(ferry_begin(&ferry, 0));
+	do {
+		usleep(1000);
+		must(ferry_status(&ferry, 0, &status));
+	} while (!status.waits && status.state == FERRY_STATE_PASS);
+}
+
+static bool is_near(uint64_t value, uint64_t expected, uint64_t tolerance)
+{
+	return value + tolerance >= expected && value <= expected + tolerance;
+}
+
+/* What waits chooses the codec: nothing yet, then a little, then much. */
+static void test_ladder(void)
+{
+	struct ferry_compression_stats s;
+
+	attach(AUTO);
+	stall();
+	s = stats();
+	ktap_ok(is_near(s.codec[FERRY_CODEC_NONE].bytes, STEP, RECORD_PAGES * RAM_PAGE),
+		"nothing waits: %lu bytes as they are", (unsigned long)s.codec[FERRY_CODEC_NONE].bytes);
+	ktap_ok(is_near(s.codec[FERRY_CODEC_LZ4].bytes, STEP, RECORD_PAGES * RAM_PAGE),
+		"a little waits: %lu bytes of lz4", (unsigned long)s.codec[FERRY_CODEC_LZ4].bytes);
+	ktap_ok(is_near(s.codec[FERRY_CODEC_ZSTD].bytes, RING - 2 * STEP, 3 * RECORD_PAGES * RAM_PAGE),
+		"much waits: %lu bytes of zstd", (unsigned long)s.codec[FERRY_CODEC_ZSTD].bytes);
+	ktap_ok(s.waiting > RING - RECORD_PAGES * RAM_PAGE - 100 && s.waiting <= RING,
+		"%lu bytes wait", (unsigned long)s.waiting);
+	must(ferry_finish(&ferry));
+	ktap_ok(equal(), "and all that was sent is RAM");
+}
+
+static void test_counts(void)
+{
+	struct ferry_compression_stats s = stats();
+	uint64_t pages = 0, bytes = 0;
+	struct ferry_vm_stats vm = { .pid = getpid() };
+	unsigned int i;
+
+	for (i = 0; i < FERRY_NR_CODECS; i++) {
+		pages += s.codec[i].pages;
+		bytes += s.codec[i].bytes;
+	}
+	ktap_ok(pages == PAGES && pages == seen.pages && bytes == seen.payload,
+		"%lu pages became %lu bytes, by all codecs together", (unsigned long)pages,
+		(unsigned long)bytes);
+	ktap_ok(seen.records == PAGES / RECORD_PAGES, "%lu records, each of %u pages",
+		(unsigned long)seen.records, RECORD_PAGES);
+	ktap_ok(s.codec[FERRY_CODEC_ZSTD].ns && !s.codec[FERRY_CODEC_NONE].ns && s.cpu_ns && s.rate,
+		"time, CPU time and rate are counted");
+	ktap_ok(!ferry_ioctl(ferry.fd, FERRY_VM_STATS, &vm) &&
+		!memcmp(vm.compression.codec, s.codec, sizeof(s.codec)), "onlookers see the same");
+	detach();
+}
+
+/* Pages that do not lie together are not in one record. */
+static void test_batches(void)
+{
+	unsigned long page;
+
+	attach(FERRY_BIT(LZ4));
+	ferry_must_pass(&ferry, 0);
+	memset(&seen, 0, sizeof(seen));
+	/* pages 0 2 4 ... 38, then 100 to 139, then 500 to 519 over the end of the chunk */
+	for (page = 0; page < 40; page += 2)
+		ram.map[page * RAM_PAGE]++;
+	for (page = 100; page < 140; page++)
+		ram.map[page * RAM_PAGE]++;
+	for (page = 500; page < 520; page++)
+		ram.map[page * RAM_PAGE]++;
+	ferry_must_pass(&ferry, 0);
+	ktap_ok(seen.pages == 80 && seen.records == 20 + 3 + 2, "%lu pages in %lu records",
+		(unsigned long)seen.pages, (unsigned long)seen.records);
+	ktap_ok(equal(), "and they are where they belong");
+	detach();
+}
+
+/* The control: who does not see what waits uses one codec. */
+static void test_control(void)
+{
+	struct ferry_compression_stats s;
+
+	if (!ferry_fault("backlog-blind")) {
+		ktap_skip("no fault points in this build", "control");
+		return;
+	}
+	attach(AUTO);
+	stall();
+	s = stats();
+	ktap_ok(!s.codec[FERRY_CODEC_LZ4].pages && !s.codec[FERRY_CODEC_ZSTD].pages,
+		"control: blind for what waits, %lu pages are sent as they are",
+		(unsigned long)s.codec[FERRY_CODEC_NONE].pages);
+	ferry_fault("");
+	must(ferry_finish(&ferry));
+	detach();
+}
+
+/*
+ * Of the 32 records of a chunk of noise, tried are number 1, 3, 7, 15 and 31; the last
+ * one leaves 31 - 1 to be skipped for another pass.
+ */
+static void test_futility(void)
+{
+	struct ferry_compression_stats s;
+	uint64_t untried;
+
+	fill(RAM_PAGE);
+	attach(FERRY_BIT(ZSTD));
+	ferry_must_pass(&ferry, 0);
+	s = stats();
+	ktap_ok(s.codec[FERRY_CODEC_NONE].pages == PAGES &&
+		s.untried == PAGES - CHUNKS * 5 * RECORD_PAGES,
+		"noise: %lu of %lu pages were not tried", (unsigned long)s.untried, PAGES);
+	untried = s.untried;
+
+	fill(RAM_PAGE / 2);
+	ferry_must_pass(&ferry, 0);
+	s = stats();
+	ktap_ok(s.untried - untried == CHUNKS * 30 * RECORD_PAGES &&
+		s.codec[FERRY_CODEC_ZSTD].pages == CHUNKS * 2 * RECORD_PAGES,
+		"no noise any more: %lu pages are not tried yet, then all are",
+		(unsigned long)(s.untried - untried));
+	fill(RAM_PAGE / 2);
+	ferry_must_pass(&ferry, 0);
+	ktap_ok(stats().untried == s.untried, "from then on every page is tried");
+	ktap_ok(equal(), "shadow equals RAM");
+	detach();
+}
+
+static int workers(uint32_t cpu_limit, int32_t nice)
+{
+	struct ferry_workers w = { .cpu_limit = cpu_limit, .nice = nice };
+
+	return ferry_ioctl(ferry.fd, FERRY_WORKERS, &w);
+}
+
+static uint64_t sleeps_in_a_pass(uint32_t flags)
+{
+	uint64_t before = stats().slept_ns;
+
+	fill(RAM_PAGE / 2);
+	ferry_must_pass(&ferry, flags);
+	return stats().slept_ns - before;
+}
+
+static void test_budget(void)
+{
+	uint64_t slept;
+
+	attach(FERRY_BIT(LZ4));
+	ktap_ok(!sleeps_in_a_pass(0), "without a limit no worker sleeps");
+	must(workers(20, 0));
+	slept = sleeps_in_a_pass(0);
+	ktap_ok(slept, "with 20 %% of a CPU it sleeps: %lu ms", (unsigned long)(slept / 1000000));
+	ktap_ok(!sleeps_in_a_pass(FERRY_PASS_FINAL), "but not in the final pass");
+	must(workers(0, 0));
+	ktap_ok(!sleeps_in_a_pass(0), "nor when the limit is lifted");
+	ktap_ok(equal(), "shadow equals RAM");
+	detach();
+}
+
+/* The nice value of the kernel thread of the first channel, 99 if there is none. */
+static int nice_of_worker(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	int found = 99;
+
+	while (proc && (entry = readdir(proc))) {
+		char path[300], line[512] = "";
+		FILE *stat;
+		int nice;
+
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		stat = fopen(path, "re");
+		if (!stat)
+			continue;
+		if (fgets(line, sizeof(line), stat) && strstr(line, "(kvmferry/0)") &&
+		    sscanf(strrchr(line, ')') + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+			   "%*u %*u %*d %*d %*d %d", &nice) == 1)
+			found = nice;
+		fclose(stat);
+	}
+	closedir(proc);
+	return found;
+}
+
+static void test_nice(void)
+{
+	ferry_open(&ferry, sink, &shadow);
+	ktap_ok(workers(0, 0) == -ENXIO, "workers before attach: ENXIO");
+	must(ferry_attach(&ferry, getpid(), FERRY_BIT(LZ4)));
+	ktap_ok(workers(0, 20) == -EINVAL && workers(0, -21) == -EINVAL, "nice 20, nice -21: EINVAL");
+	must(workers(0, 7));
+	must(ferry_add_channel(&ferry, RING));
+	ktap_ok(nice_of_worker() == 7, "a new worker has the nice value %d", nice_of_worker());
+	must(workers(0, 11));
+	ktap_ok(nice_of_worker() == 11, "and then %d", nice_of_worker());
+	ferry_close(&ferry);
+}
+
+int main(void)
+{
+	ktap_plan(5 + 4 + 2 + 1 + 4 + 5 + 4 + 1);
+	ferry_load_module();
+	ram_create(&ram, &(struct ram_spec) { .size = PAGES * RAM_PAGE });
+	fill(RAM_PAGE / 2);
+
+	test_ladder();
+	test_counts();
+	test_batches();
+	test_control();
+	test_futility();
+	test_budget();
+	test_nice();
+
+	ram_destroy(&ram);
+	ktap_ok(ferry_unload_module(), "the module unloads");
+	return ktap_finish();
+}

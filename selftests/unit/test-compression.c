@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * How much effort a record is worth: the module's own code, and what comes of it when
+ * worker, ring and stream have speeds.
+ */
+#include <string.h>
+
+#include "cmocka-all.h"
+#include "compression.h"
+
+#define MS		1000000ull
+#define SECOND		(1000 * MS)
+#define BIT_OF(name)	(1ull << FERRY_CODEC_##name)
+#define RECORD		65536ull	/* bytes of its pages */
+
+static u32 choose(u64 codecs, u64 waiting, u64 size, u64 rate)
+{
+	struct ferry_backlog backlog = { .waiting = waiting, .size = size, .rate = rate };
+	struct ferry_ladder ladder;
+
+	ferry_ladder_make(&ladder, codecs);
+	return ferry_ladder_choose(&ladder, &backlog);
+}
+
+static void test_a_ladder_is_in_order_of_effort(void **state)
+{
+	static const u8 order[] = { FERRY_CODEC_NONE, FERRY_CODEC_LZ4, FERRY_CODEC_ZSTD,
+				    FERRY_CODEC_DEFLATE, FERRY_CODEC_LZ4HC };
+	struct ferry_ladder ladder;
+
+	(void)state;
+	ferry_ladder_make(&ladder, (1u << FERRY_NR_CODECS) - 1);
+	assert_int_equal(ladder.rungs, FERRY_NR_CODECS);
+	assert_memory_equal(ladder.codec, order, sizeof(order));
+	ferry_ladder_make(&ladder, BIT_OF(ZSTD) | BIT_OF(NONE));
+	assert_int_equal(ladder.rungs, 2);
+	assert_int_equal(ladder.codec[0], FERRY_CODEC_NONE);
+	assert_int_equal(ladder.codec[1], FERRY_CODEC_ZSTD);
+}
+
+static void test_one_codec_is_used_whatever_waits(void **state)
+{
+	(void)state;
+	for (u64 waiting = 0; waiting <= 1 << 20; waiting += 1 << 14)
+		assert_int_equal(choose(BIT_OF(DEFLATE), waiting, 1 << 20, 1000000),
+				 FERRY_CODEC_DEFLATE);
+}
+
+/* A step is 8 ms of the stream, or an eighth of the ring if that is less. */
+static void test_what_waits_chooses_the_rung(void **state)
+{
+	u64 codecs = BIT_OF(NONE) | BIT_OF(LZ4) | BIT_OF(ZSTD);
+
+	(void)state;
+	/* 8 ms of 12.5 MB/s are 100 kB */
+	assert_int_equal(choose(codecs, 0, 16 << 20, 12500000), FERRY_CODEC_NONE);
+	assert_int_equal(choose(codecs, 99999, 16 << 20, 12500000), FERRY_CODEC_NONE);
+	assert_int_equal(choose(codecs, 100001, 16 << 20, 12500000), FERRY_CODEC_LZ4);
+	assert_int_equal(choose(codecs, 200002, 16 << 20, 12500000), FERRY_CODEC_ZSTD);
+	assert_int_equal(choose(codecs, 16 << 20, 16 << 20, 12500000), FERRY_CODEC_ZSTD);
+	/* of a small ring, or before anything was measured, an eighth */
+	assert_int_equal(choose(codecs, 8191, 65536, 1ull << 40), FERRY_CODEC_NONE);
+	assert_int_equal(choose(codecs, 8192, 65536, 1ull << 40), FERRY_CODEC_LZ4);
+	assert_int_equal(choose(codecs, 16384, 65536, 0), FERRY_CODEC_ZSTD);
+	/* a stream that does not move at all */
+	assert_int_equal(choose(codecs, 1000, 65536, 1), FERRY_CODEC_ZSTD);
+}
+
+static void test_a_meter_measures_while_bytes_wait(void **state)
+{
+	struct ferry_meter meter = { 0 };
+	u64 now = SECOND;
+
+	(void)state;
+	/* 1 MB/s in pieces of 1 kB, with long pauses in between */
+	for (unsigned int i = 0; i < 100; i++) {
+		ferry_meter_put(&meter, now);
+		now += MS;
+		ferry_meter_take(&meter, now, 1000, 0);
+		now += 50 * MS;
+	}
+	assert_in_range(meter.rate, 999000, 1001000);
+	/* the same without a pause */
+	ferry_meter_put(&meter, now);
+	for (unsigned int i = 0; i < 1000; i++) {
+		now += MS;
+		ferry_meter_put(&meter, now);
+		ferry_meter_take(&meter, now, 2000, 5000);
+	}
+	assert_in_range(meter.rate, 1990000, 2010000);
+	/* nothing moves for a minute: that counts as well */
+	now += 60 * SECOND;
+	ferry_meter_take(&meter, now, 2000, 5000);
+	assert_in_range(meter.rate, 1490000, 1510000);
+}
+
+static void test_a_meter_without_bytes_says_nothing(void **state)
+{
+	struct ferry_meter meter = { 0 };
+
+	(void)state;
+	ferry_meter_take(&meter, SECOND, 0, 0);
+	ferry_meter_take(&meter, 100 * SECOND, 0, 0);
+	assert_int_equal(meter.rate, 0);
+	assert_int_equal(meter.since, 0);
+}
+
+/* Of 10000 records, how many are tried, if none of them gets smaller? */
+static unsigned int tries(struct ferry_futility *futility, bool smaller)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < 10000; i++) {
+		if (ferry_futility_skip(futility))
+			continue;
+		n++;
+		ferry_futility_learn(futility, smaller);
+	}
+	return n;
+}
+
+static void test_what_does_not_shrink_is_rarely_tried(void **state)
+{
+	struct ferry_futility futility = { 0 };
+
+	(void)state;
+	assert_in_range(tries(&futility, false), 10000 / 32, 10000 / 32 + 6);
+	/* and when it does shrink again, that is found out within 32 records */
+	assert_in_range(tries(&futility, true), 10000 - 31, 10000);
+	assert_int_equal(futility.misses, 0);
+}
+
+/* ------------------------------------------------------------------------
+ * A worker, a ring and a stream
+ * ------------------------------------------------------------------------ */
+
+/* What a codec makes of 64 KiB, and how long all of the work on them takes. */
+struct cost {
+	u64 bytes, ns;
+};
+
+struct world {
+	struct cost cost[FERRY_NR_CODECS];
+	u64 size;	/* of the ring */
+	u64 rate;	/* of the stream, bytes a second */
+	u64 now, sent_until;
+	u64 waiting, credit;
+	u64 records, used[FERRY_NR_CODECS];
+	u64 lowest, highest;
+	struct ferry_meter meter;
+};
+
+/* As measured on programs and text with the kernel's codecs, hash and CRC included. */
+static const struct cost typical[FERRY_NR_CODECS] = {
+	[FERRY_CODEC_NONE] = { 65536, 130000 },
+	[FERRY_CODEC_LZ4] = { 27000, 200000 },
+	[FERRY_CODEC_ZSTD] = { 18500, 330000 },
+};
+
+/* The stream takes what it can up to now, in pieces of a millisecond. */
+static void drain(struct world *w)
+{
+	while (w->sent_until + MS <= w->now) {
+		u64 part = w->rate / 1000 + w->credit;
+
+		w->sent_until += MS;
+		w->credit = 0;
+		if (part > w->waiting)
+			part = w->waiting;
+		w->waiting -= part;
+		if (part)
+			ferry_meter_take(&w->meter, w->sent_until, part, w->waiting);
+	}
+}
+
+static void one_record(struct world *w, const struct ferry_ladder *ladder)
+{
+	struct ferry_backlog backlog;
+	u32 codec;
+
+	while (w->size - w->waiting < RECORD) {
+		w->now += MS;
+		drain(w);
+	}
+	backlog = (struct ferry_backlog){ w->waiting, w->size, w->meter.rate };
+	codec = ferry_ladder_choose(ladder, &backlog);
+	w->now += w->cost[codec].ns;
+	drain(w);
+	ferry_meter_put(&w->meter, w->now);
+	w->waiting += w->cost[codec].bytes;
+	w->records++;
+	w->used[codec]++;
+	if (w->waiting < w->lowest)
+		w->lowest = w->waiting;
+	if (w->waiting > w->highest)
+		w->highest = w->waiting;
+}
+
+/* Pages a second over @seconds, after @w has run already or not. */
+static double run(struct world *w, u64 codecs, double seconds)
+{
+	struct ferry_ladder ladder;
+	u64 began = w->now, records = w->records;
+
+	ferry_ladder_make(&ladder, codecs);
+	memset(w->used, 0, sizeof(w->used));
+	w->lowest = UINT64_MAX;
+	w->highest = 0;
+	while (w->now < began + (u64)(seconds * SECOND))
+		one_record(w, &ladder);
+	return (double)(w->records - records) * 16 * SECOND / (double)(w->now - began);
+}
+
+static struct world world(const struct cost *cost, u64 mbit)
+{
+	struct world w = { .size = 16 << 20, .rate = mbit * 125000 };
+
+	memcpy(w.cost, cost, sizeof(w.cost));
+	return w;
+}
+
+static double best_fixed(const struct cost *cost, u64 mbit)
+{
+	double best = 0;
+
+	for (u32 codec = 0; codec <= FERRY_CODEC_ZSTD; codec++) {
+		struct world w = world(cost, mbit);
+		double pages;
+
+		if (!cost[codec].ns)
+			continue;
+		run(&w, 1ull << codec, 4);
+		pages = run(&w, 1ull << codec, 4);
+		if (pages > best)
+			best = pages;
+	}
+	return best;
+}
+
+#define AUTO (BIT_OF(NONE) | BIT_OF(LZ4) | BIT_OF(ZSTD))
+
+/* At every rate at least as good as the best codec alone, and in between better. */
+static void test_no_codec_alone_is_better(void **state)
+{
+	double most = 0;
+
+	(void)state;
+	for (u64 mbit = 20; mbit <= 40000; mbit += mbit / 7) {
+		struct world w = world(typical, mbit);
+		double best = best_fixed(typical, mbit), ours;
+
+		run(&w, AUTO, 4);
+		ours = run(&w, AUTO, 4);
+		if (ours < 0.98 * best)
+			fail_msg("%llu Mbit/s: %.0f pages a second, the best alone %.0f",
+				 (unsigned long long)mbit, ours, best);
+		if (ours > most * best)
+			most = ours / best;
+	}
+	assert_true(most > 1.1);
+}
+
+/* The extremes use one codec only; what waits stays where it is. */
+static void test_it_settles(void **state)
+{
+	struct world slow = world(typical, 50), fast = world(typical, 40000), w;
+
+	(void)state;
+	run(&slow, AUTO, 10);
+	run(&slow, AUTO, 4);
+	assert_int_equal(slow.used[FERRY_CODEC_NONE] + slow.used[FERRY_CODEC_LZ4], 0);
+	run(&fast, AUTO, 1);
+	run(&fast, AUTO, 4);
+	assert_int_equal(fast.used[FERRY_CODEC_ZSTD] + fast.used[FERRY_CODEC_LZ4], 0);
+
+	/* between lz4, which makes 1080 Mbit/s, and zstd with 448 */
+	w = world(typical, 700);
+	run(&w, AUTO, 2);
+	run(&w, AUTO, 4);
+	assert_true(w.used[FERRY_CODEC_ZSTD] && w.used[FERRY_CODEC_LZ4]);
+	assert_int_equal(w.used[FERRY_CODEC_NONE], 0);
+	/* within a few records of the border at 16 ms of the stream */
+	assert_in_range(w.lowest, 1400000 - 4 * RECORD, 1400000);
+	assert_in_range(w.highest, 1400000, 1400000 + 4 * RECORD);
+}
+
+/* A link that changes its speed: a second later all is as if it had always been so. */
+static void test_it_follows(void **state)
+{
+	struct world w = world(typical, 10000);
+	static const u64 mbit[] = { 100, 2000, 50, 40000, 700 };
+
+	(void)state;
+	run(&w, AUTO, 4);
+	for (size_t i = 0; i < sizeof(mbit) / sizeof(mbit[0]); i++) {
+		w.rate = mbit[i] * 125000;
+		/* what waits was chosen for the rate before, and has to leave first */
+		run(&w, AUTO, 4);
+		assert_true(run(&w, AUTO, 4) >= 0.97 * best_fixed(typical, mbit[i]));
+	}
+}
+
+/* A pass that begins with an empty ring: few bytes leave before effort is made. */
+static void test_a_short_pass_is_compressed(void **state)
+{
+	struct world w = world(typical, 50);
+	struct ferry_ladder ladder;
+	u64 pages = 0;
+
+	(void)state;
+	run(&w, AUTO, 4);
+	w.now += w.waiting * SECOND / w.rate + SECOND;
+	drain(&w);
+	assert_int_equal(w.waiting, 0);
+
+	memset(w.used, 0, sizeof(w.used));
+	ferry_ladder_make(&ladder, AUTO);
+	/* 4 MiB: what a switchover within 300 ms may have at this rate, compressed */
+	for (pages = 0; pages < 1024; pages += 16)
+		one_record(&w, &ladder);
+	assert_true(w.used[FERRY_CODEC_ZSTD] >= 60);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_ladder_is_in_order_of_effort),
+		cmocka_unit_test(test_one_codec_is_used_whatever_waits),
+		cmocka_unit_test(test_what_waits_chooses_the_rung),
+		cmocka_unit_test(test_a_meter_measures_while_bytes_wait),
+		cmocka_unit_test(test_a_meter_without_bytes_says_nothing),
+		cmocka_unit_test(test_what_does_not_shrink_is_rarely_tried),
+		cmocka_unit_test(test_no_codec_alone_is_better),
+		cmocka_unit_test(test_it_settles),
+		cmocka_unit_test(test_it_follows),
+		cmocka_unit_test(test_a_short_pass_is_compressed),
+	};
+
+	return cmocka_run_group_tests_name("compression", tests, NULL, NULL);
+}
