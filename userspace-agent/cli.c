@@ -263,7 +263,7 @@ static void set_option(struct options *o, enum option_key key, const char *value
 		break;
 	case OPT_CPU_LIMIT:
 		o->send.cpu_limit = (unsigned int)number("cpu-limit", value, 1,
-							 100 * FERRY_MAX_CHANNELS);
+							 100ul * FERRY_MAX_CHANNELS);
 		break;
 	case OPT_NICE:
 		o->send.nice = (int)number("nice", value, 0, 19);
