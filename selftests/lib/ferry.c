@@ -2,6 +2,7 @@
 /* The tests' client of /dev/kvmferry. */
 #include "ferry.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -192,6 +193,30 @@ void ferry_setup(struct ferry *f, pid_t pid, const struct ram *ram, unsigned int
 		if (err)
 			die("add channel: %s", strerror(-err));
 	}
+}
+
+pid_t ferry_worker(unsigned int channel)
+{
+	char path[300], name[32], wanted[32];
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+
+	snprintf(wanted, sizeof(wanted), "kvmferry/%u\n", channel);
+	while (proc && !found && (entry = readdir(proc))) {
+		FILE *comm;
+
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		comm = fopen(path, "re");
+		if (!comm)
+			continue;
+		if (fgets(name, sizeof(name), comm) && !strcmp(name, wanted))
+			found = atoi(entry->d_name);
+		fclose(comm);
+	}
+	if (proc)
+		closedir(proc);
+	return found;
 }
 
 int ferry_begin(struct ferry *f, uint32_t flags)

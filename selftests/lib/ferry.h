@@ -71,6 +71,9 @@ int ferry_add_channel(struct ferry *f, uint64_t size);
 void ferry_setup(struct ferry *f, pid_t pid, const struct ram *ram, unsigned int rams,
 		 unsigned int channels, uint64_t size);
 
+/* Process id of the kernel thread of a channel, 0 if there is none. */
+pid_t ferry_worker(unsigned int channel);
+
 /* Begin a pass; take what is on the rings; until the pass has ended. */
 int ferry_begin(struct ferry *f, uint32_t flags);
 uint64_t ferry_take(struct ferry *f, unsigned int channel);

@@ -3,13 +3,14 @@
 #include "bench-tracker.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 
 #include "die.h"
 
 #define CHANNELS	2
 #define RING		(4ul << 20)
-#define READ_ORDER	5
+#define READ_ORDER	FERRY_GROUP_MAX_ORDER
 #define PATIENCE_MS	120000
 
 #define GROUP(kind, n, reads) \
@@ -75,6 +76,20 @@ static void pass_unseen(struct ferry *f)
 	} while (!fds[f->channels].revents);
 }
 
+/*
+ * Whoever follows the guest, with the module or with KVM's log, gets the same CPUs to do
+ * it on: those of the guest. A thread of the kernel's would take another one.
+ */
+static void confine_workers(void)
+{
+	cpu_set_t cpus;
+	unsigned int i;
+
+	must(sched_getaffinity(0, sizeof(cpus), &cpus));
+	for (i = 0; i < CHANNELS; i++)
+		must(sched_setaffinity(ferry_worker(i), sizeof(cpus), &cpus));
+}
+
 static void attach(struct tracker *t)
 {
 	struct ferry_group_stats stats;
@@ -87,6 +102,7 @@ static void attach(struct tracker *t)
 	}
 	ferry_open(&t->ferry, t->check ? shadow_sink : NULL, &t->shadow);
 	ferry_setup(&t->ferry, t->pid, t->ram, t->rams, CHANNELS, RING);
+	confine_workers();
 	t->has_groups = !ferry_group_stats(&t->ferry, &stats);
 }
 

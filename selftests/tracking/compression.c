@@ -7,9 +7,7 @@
 #include "ktap.h"
 #include "scene.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <time.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "die.h"
@@ -252,30 +250,9 @@ static void test_budget(void)
 	detach();
 }
 
-/* The nice value of the kernel thread of the first channel, 99 if there is none. */
 static int nice_of_worker(void)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	int found = 99;
-
-	while (proc && (entry = readdir(proc))) {
-		char path[300], line[512] = "";
-		FILE *stat;
-		int nice;
-
-		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-		stat = fopen(path, "re");
-		if (!stat)
-			continue;
-		if (fgets(line, sizeof(line), stat) && strstr(line, "(kvmferry/0)") &&
-		    sscanf(strrchr(line, ')') + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-			   "%*u %*u %*d %*d %*d %d", &nice) == 1)
-			found = nice;
-		fclose(stat);
-	}
-	closedir(proc);
-	return found;
+	return getpriority(PRIO_PROCESS, ferry_worker(0));
 }
 
 static void test_nice(void)
