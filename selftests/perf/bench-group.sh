@@ -8,7 +8,7 @@
 #     --patterns A,B...    all if not given; "none" for no runs on the tests' own VMM (see bench-patterns.c)
 #     --policies A,B...    those of bench-tracker.c; all but "single" and "none" if not given
 #     --seconds N          for each policy on the Linux guest that sorts, 24; 0: no such runs
-#     --interval MS        of its rounds, 1000
+#     --interval MS        of its rounds, 500
 #     --traces             instead of all that, record traces of the patterns (and of the guest that sorts) for the
 #                          simulator: build/bench/PATTERN.trace
 #
@@ -23,7 +23,7 @@ top=$(cd "$here/../.." && pwd)
 out=$top/build/bench
 policies=dynamic,contiguous,static:1,static:8,static:32,static:128,static:512,off,kvm-dirty-log
 
-kernel=6.1 patterns=all seconds=24 interval=1000 traces=0
+kernel=6.1 patterns=all seconds=24 interval=500 traces=0
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2; shift ;;
