@@ -38,7 +38,7 @@ static void look(struct ferry_budget *budget, const struct ferry_vm *vm,
 	budget->ahead += used - budget->used;
 	budget->ahead -= cpu_of_time(vm, now - budget->looked, limit);
 	budget->ahead = limit ? max_t(s64, budget->ahead, -SAVED_NS) : 0;
-	budget->used = used;
+	WRITE_ONCE(budget->used, used);
 	budget->looked = now;
 }
 

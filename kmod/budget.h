@@ -19,7 +19,7 @@ struct ferry_channel;
 
 /**
  * struct ferry_budget - the CPU time of one worker; begins as zeroes
- * @used:	CPU time of the thread at the last look, nanoseconds
+ * @used:	CPU time of the thread at the last look, nanoseconds; read by anyone
  * @looked:	when that was, ktime
  * @ahead:	CPU time used beyond what was due by then, nanoseconds; negative
  *		if it has used less

@@ -209,7 +209,8 @@ static void fill_compression_stats(struct ferry_vm *vm,
 		arg->waiting += backlog.waiting;
 		arg->rate += backlog.rate;
 		arg->slept_ns += READ_ONCE(channel->budget.slept);
-		arg->cpu_ns += READ_ONCE(channel->worker->se.sum_exec_runtime);
+		/* not the thread's own: an onlooker may come when it has ended */
+		arg->cpu_ns += READ_ONCE(channel->budget.used);
 		add_codecs(arg, &channel->count);
 	}
 }
