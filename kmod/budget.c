@@ -42,13 +42,8 @@ static void look(struct ferry_budget *budget, const struct ferry_vm *vm,
 	budget->looked = now;
 }
 
-/**
- * ferry_budget_keep() - Sleep if the worker has used too much CPU
- * @channel: the worker's
- *
- * Context: Process context, the worker. May sleep.
- */
-void ferry_budget_keep(struct ferry_channel *channel)
+/* For how long the worker has to sleep, nanoseconds; 0 if it may go on. */
+static u64 to_sleep(struct ferry_channel *channel)
 {
 	struct ferry_budget *budget = &channel->budget;
 	struct ferry_vm *vm = channel->vm;
@@ -58,13 +53,30 @@ void ferry_budget_keep(struct ferry_channel *channel)
 
 	look(budget, vm, limit);
 	if (budget->ahead <= 0)
-		return;
+		return 0;
 	sleep = time_of_cpu(vm, budget->ahead, limit);
-	if (sleep < SLEEP_NS)
-		return;
-	/* Not for long: the limit may be lifted meanwhile. */
-	wait_event_idle_timeout(channel->ring.writable,
-				kthread_should_stop() || ferry_vm_lost(vm),
-				nsecs_to_jiffies(min_t(u64, sleep, SAVED_NS)));
-	ferry_count(&budget->slept, ktime_get_ns() - budget->looked);
+	return sleep < SLEEP_NS ? 0 : sleep;
+}
+
+/**
+ * ferry_budget_keep() - Sleep if the worker has used too much CPU
+ * @channel: the worker's
+ *
+ * Context: Process context, the worker. May sleep.
+ */
+void ferry_budget_keep(struct ferry_channel *channel)
+{
+	struct ferry_budget *budget = &channel->budget;
+	u64 sleep;
+
+	/* A little at a time: the limit may be lifted meanwhile. */
+	while ((sleep = to_sleep(channel)) && !kthread_should_stop() &&
+	       !ferry_vm_lost(channel->vm)) {
+		sleep = min_t(u64, sleep, SAVED_NS);
+		wait_event_idle_timeout(channel->ring.writable,
+					kthread_should_stop() ||
+					ferry_vm_lost(channel->vm),
+					nsecs_to_jiffies(sleep));
+		ferry_count(&budget->slept, ktime_get_ns() - budget->looked);
+	}
 }

@@ -56,8 +56,8 @@ int kernel_open(struct kernel *k, struct failure *why)
 	if (k->info.abi >= FERRY_ABI &&
 	    k->info.features & FERRY_FEATURE_COMPRESSION)
 		return 0;
-	fail(why, "the kernel module %s speaks ABI %u and this agent needs %d; reload the module: rmmod kvmferry && modprobe kvmferry",
-	     k->info.version, k->info.abi, FERRY_ABI);
+	fail(why, "the kernel module %s is older than this agent; reload the module: rmmod kvmferry && modprobe kvmferry",
+	     k->info.version);
 	kernel_close(k);
 	return -1;
 }

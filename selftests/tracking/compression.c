@@ -8,6 +8,7 @@
 #include "scene.h"
 
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "die.h"
@@ -234,15 +235,29 @@ static uint64_t sleeps_in_a_pass(uint32_t flags)
 	return stats().slept_ns - before;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
 static void test_budget(void)
 {
-	uint64_t slept;
+	uint64_t slept, before, began, used;
 
 	attach(FERRY_BIT(LZ4));
 	ktap_ok(!sleeps_in_a_pass(0), "without a limit no worker sleeps");
-	must(workers(20, 0));
+	must(workers(10, 0));
+	before = stats().cpu_ns;
+	began = now_ns();
 	slept = sleeps_in_a_pass(0);
-	ktap_ok(slept, "with 20 %% of a CPU it sleeps: %lu ms", (unsigned long)(slept / 1000000));
+	used = stats().cpu_ns - before;
+	ktap_ok(slept, "with 10 %% of a CPU it sleeps: %lu ms", (unsigned long)(slept / 1000000));
+	/* a tenth of a second may have been saved before, and the last sleep have been too short */
+	ktap_ok(used <= (now_ns() - began) / 10 + 110 * 1000000, "and uses no more: %lu ms",
+		(unsigned long)(used / 1000000));
 	ktap_ok(!sleeps_in_a_pass(FERRY_PASS_FINAL), "but not in the final pass");
 	must(workers(0, 0));
 	ktap_ok(!sleeps_in_a_pass(0), "nor when the limit is lifted");
@@ -271,7 +286,7 @@ static void test_nice(void)
 
 int main(void)
 {
-	ktap_plan(5 + 4 + 2 + 1 + 4 + 5 + 4 + 1);
+	ktap_plan(5 + 4 + 2 + 1 + 4 + 6 + 4 + 1);
 	ferry_load_module();
 	ram_create(&ram, &(struct ram_spec) { .size = PAGES * RAM_PAGE });
 	fill(RAM_PAGE / 2);
