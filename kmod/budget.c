@@ -2,7 +2,6 @@
 /* How much CPU the workers of a VM may use. See budget.h. */
 
 #include <linux/jiffies.h>
-#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/sched.h>
@@ -70,12 +69,10 @@ void ferry_budget_keep(struct ferry_channel *channel)
 	u64 sleep;
 
 	/* A little at a time: the limit may be lifted meanwhile. */
-	while ((sleep = to_sleep(channel)) && !kthread_should_stop() &&
-	       !ferry_vm_lost(channel->vm)) {
+	while ((sleep = to_sleep(channel)) && !ferry_channel_must_end(channel)) {
 		sleep = min_t(u64, sleep, SAVED_NS);
 		wait_event_idle_timeout(channel->ring.writable,
-					kthread_should_stop() ||
-					ferry_vm_lost(channel->vm),
+					ferry_channel_must_end(channel),
 					nsecs_to_jiffies(sleep));
 		ferry_count(&budget->slept, ktime_get_ns() - budget->looked);
 	}

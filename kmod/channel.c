@@ -141,6 +141,18 @@ err_free:
 }
 
 /**
+ * ferry_channel_must_end() - Is the worker to give up what it is doing?
+ * @channel: the channel
+ *
+ * Context: The worker.
+ * Return: true when it was told to stop, or tracking was lost.
+ */
+bool ferry_channel_must_end(const struct ferry_channel *channel)
+{
+	return kthread_should_stop() || ferry_vm_lost(channel->vm);
+}
+
+/**
  * ferry_channel_halt() - Stop the worker and hang up
  * @channel: the channel
  *

@@ -90,5 +90,6 @@ struct ferry_channel *ferry_channel_create(struct ferry_vm *vm,
 void ferry_channel_halt(struct ferry_channel *channel);
 void ferry_channel_destroy(struct ferry_channel *channel);
 int ferry_channel_open_fd(struct ferry_channel *channel);
+bool ferry_channel_must_end(const struct ferry_channel *channel);
 
 #endif /* FERRY_CHANNEL_H */

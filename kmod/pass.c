@@ -16,7 +16,6 @@
 #include <linux/string.h>
 
 #include "channel.h"
-#include "fault.h"
 #include "hash.h"
 #include "pass.h"
 #include "trace.h"
@@ -165,7 +164,7 @@ static int send_pass(struct ferry_channel *channel, u64 pass)
 			if ((ram->first_chunk + chunk) % vm->nr_channels !=
 			    channel->index)
 				continue;
-			if (kthread_should_stop() || ferry_vm_lost(vm))
+			if (ferry_channel_must_end(channel))
 				return -EINTR;
 			err = send_chunk(channel, ram, chunk);
 			if (err)

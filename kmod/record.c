@@ -3,7 +3,6 @@
 
 #include <linux/crc32c.h>
 #include <linux/gfp.h>
-#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
@@ -58,7 +57,7 @@ void ferry_record_destroy(struct ferry_channel *channel)
 	}
 }
 
-/* False: the worker was told to stop, or tracking was lost, while waiting. */
+/* False: the worker must end. */
 static bool wait_for_room(struct ferry_channel *channel, u64 bytes)
 {
 	struct ferry_ring_buffer *ring = &channel->ring;
@@ -67,10 +66,9 @@ static bool wait_for_room(struct ferry_channel *channel, u64 bytes)
 		return true;
 
 	ferry_count(&channel->count.waits, 1);
-	wait_event_idle(ring->writable,
-			ferry_ring_has_room(ring, bytes) ||
-			kthread_should_stop() || ferry_vm_lost(channel->vm));
-	return !kthread_should_stop() && !ferry_vm_lost(channel->vm);
+	wait_event_idle(ring->writable, ferry_ring_has_room(ring, bytes) ||
+			ferry_channel_must_end(channel));
+	return !ferry_channel_must_end(channel);
 }
 
 /* Seed and final inversion as in iSCSI. */
