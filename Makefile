@@ -124,6 +124,10 @@ bench-build: setup agent selftests
 bench-group: bench-build ## groups of pages: every policy and KVM's dirty log, a table (half an hour): [KERNEL=NAME]
 	@selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL)
 
+.PHONY: bench-channel
+bench-channel: bench-build ## links of several rates: every codec, what is chosen, and QEMU alone (an hour): [KERNEL=NAME]
+	@selftests/perf/bench-channel.sh --kernel $(BENCH_KERNEL)
+
 .PHONY: bench-traces
 bench-traces: bench-build ## record which pages the guests of bench-group write, for the simulator
 	@selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL) --traces

@@ -17,8 +17,9 @@
  *			from now on
  *	done		status ("moved"), passes, pages_sent, pages_zero, bytes_raw,
  *			bytes_wire, ratio, blackout_ms, total_ms, downtime
- *			(an object of milliseconds), device_bytes, qemu, kernel,
- *			backend, and the counts below
+ *			(an object of milliseconds), device_bytes, worker_cpu_ms
+ *			(CPU time of the kernel's threads), qemu, kernel, backend,
+ *			and the counts below
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
  *			"paused-here" (QEMU did not continue it), "gone" (its QEMU
  *			has ended) or "in-doubt"

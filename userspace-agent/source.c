@@ -70,7 +70,7 @@ static json_t *summary(const struct source *s)
 	const struct ferry_status *k = &s->last.status;
 	uint64_t sent = kernel_sent(k), raw = sent << FERRY_PAGE_SHIFT;
 	json_t *object =
-		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:s, s:s, s:s}",
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:s, s:s, s:s}",
 			  "status", "moved",
 			  "passes", (json_int_t)s->pass,
 			  "pages_sent", (json_int_t)sent,
@@ -82,6 +82,7 @@ static json_t *summary(const struct source *s)
 			  "total_ms", total_ms(s),
 			  "downtime", stages_downtime(s),
 			  "device_bytes", (json_int_t)s->tunnel.sent,
+			  "worker_cpu_ms", (json_int_t)(s->last.compression.cpu_ns / 1000000),
 			  "qemu", qmp_version(s->qmp),
 			  "kernel", s->kernel.info.version,
 			  "backend", policy_backend(s->last.group.backend));

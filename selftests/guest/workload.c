@@ -14,6 +14,7 @@
  *	text		stamp, then words that compress well
  *	noise		stamp, then bytes that do not compress
  *	counters	stamp, then counting numbers
+ *	files		stamp, then a page of the file /files, where there is one
  *
  * The stamp names page and generation. A page that was put in the wrong place
  * therefore has a foreign index, one whose last write was lost an old
@@ -35,6 +36,7 @@
  *
  * Words on the kernel's command line (or, started by hand, arguments):
  *	ws=MIB threads=N rate=PAGES verify=PAGES	the last two per second
+ *	kind=KIND			of all pages; all but files take turns if not given
  *	sort=MIB			memory to sort, all threads together
  * Lines on the console are commands:
  *	rate N		write N pages per second
@@ -78,8 +80,11 @@ enum kind {
 	KIND_TEXT,
 	KIND_NOISE,
 	KIND_COUNTERS,
-	KINDS,
+	KINDS,			/* that take turns */
+	KIND_FILES = KINDS,
 };
+
+static const char *const kind_names[] = { "zero", "text", "noise", "counters", "files" };
 
 struct worker {
 	pthread_t thread;
@@ -97,6 +102,9 @@ static struct {
 	uint8_t *memory;
 	uint32_t *generation;
 	struct worker worker[MAX_THREADS];
+	int kind;		/* of all pages, -1: they take turns */
+	const uint8_t *files;	/* the content of /files */
+	uint64_t file_pages;
 	uint64_t records;	/* that each thread sorts; 0: none does */
 	struct ledger *ledger;
 	int console;		/* where lines go */
@@ -202,10 +210,21 @@ static void fill_counters(uint64_t *w, uint64_t s)
 		w[i] = (s >> 40) + i;
 }
 
+/* Each generation has another page of them. */
+static void fill_files(uint64_t *w, uint64_t s)
+{
+	memcpy(w + 2, guest.files + s % guest.file_pages * PAGE + 16, PAGE - 16);
+}
+
+static enum kind kind_of(uint64_t page)
+{
+	return guest.kind >= 0 ? (enum kind)guest.kind : page / guest.threads % KINDS;
+}
+
 /* What page @page must hold in generation @generation. */
 static void fill(uint64_t *w, uint64_t page, uint32_t generation)
 {
-	enum kind kind = page / guest.threads % KINDS;
+	enum kind kind = kind_of(page);
 	uint64_t s = seed(page, generation) | 1;
 
 	if (kind == KIND_ZERO && generation % 2 == 0) {
@@ -218,6 +237,8 @@ static void fill(uint64_t *w, uint64_t page, uint32_t generation)
 		fill_text(w, s);
 	else if (kind == KIND_NOISE)
 		fill_noise(w, s);
+	else if (kind == KIND_FILES)
+		fill_files(w, s >> 16);
 	else
 		fill_counters(w, s);
 }
@@ -448,13 +469,26 @@ static void set_up_house(void)
 	}
 }
 
+static int parse_kind(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(kind_names) / sizeof(kind_names[0]); i++)
+		if (!strcmp(name, kind_names[i]))
+			return i;
+	errno = EINVAL;
+	die(name);
+	return -1;
+}
+
 static void read_orders(int argc, char **argv)
 {
 	unsigned int ws = 96, threads = 2, rate = 1000, verify = 4000, sort = 0, n;
-	char text[2048] = "";
+	char text[2048] = "", name[16];
 	char *word;
 	int fd, i;
 
+	guest.kind = -1;
 	fd = open("/proc/cmdline", O_RDONLY);
 	if (getpid() == 1 && fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
 		die("/proc/cmdline");
@@ -474,6 +508,8 @@ static void read_orders(int argc, char **argv)
 			verify = n;
 		else if (sscanf(word, "sort=%u", &n) == 1)
 			sort = n;
+		else if (sscanf(word, "kind=%15s", name) == 1)
+			guest.kind = parse_kind(name);
 	}
 	guest.threads = threads;
 	guest.pages = ((uint64_t)ws << 20) / PAGE / threads * threads;
@@ -490,6 +526,21 @@ static void *allocate(size_t size)
 	if (p == MAP_FAILED)
 		die("mmap");
 	return p;
+}
+
+static void open_files(void)
+{
+	int fd = open("/files", O_RDONLY);
+	struct stat st;
+
+	if (guest.kind != KIND_FILES)
+		return;
+	if (fd < 0 || fstat(fd, &st) || st.st_size < PAGE)
+		die("/files");
+	guest.file_pages = st.st_size / PAGE;
+	guest.files = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (guest.files == MAP_FAILED)
+		die("/files");
 }
 
 static void start(pthread_t *thread, void *(*function)(void *), void *arg)
@@ -554,6 +605,7 @@ int main(int argc, char **argv)
 
 	set_up_house();
 	read_orders(argc, argv);
+	open_files();
 	guest.memory = allocate(guest.pages * PAGE);
 	guest.generation = allocate(guest.pages * sizeof(guest.generation[0]));
 	for (page = 0; page < guest.pages; page++)

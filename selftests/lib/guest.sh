@@ -28,12 +28,14 @@
 #   qmp.agent     QMP socket for the agent; qmp.test one for the tests
 #   hmp.sock      a human monitor, for tests that take the wrong socket
 #   {qemu,send,receive}.{pid,status,out,err}, state/
+#   {...}.times   CPU time of one that has ended: the second line of what the shell's builtin times prints
 #
 # Variables, all with a default, that change the next QEMU:
 GUEST_RAM=${GUEST_RAM:-256}             # MiB
 GUEST_ORDERS=${GUEST_ORDERS:-}          # for the workload: "ws=96 rate=1000"
 GUEST_BACKEND=${GUEST_BACKEND:-file}    # file, numa (two files), anonymous, private, memfd, hugetlbfs
 GUEST_MACHINE=${GUEST_MACHINE:-q35}
+GUEST_INITRD=${GUEST_INITRD:-$KVMFERRY_BUILD/guest/initrd.gz}
 GUEST_EXTRA=${GUEST_EXTRA:-}            # more words for QEMU
 GUEST_TMPFS=${GUEST_TMPFS:-size=600m}   # mount options of ram/
 GUEST_PORT=7070
@@ -102,6 +104,7 @@ host_start() {
 		echo $! >"$at.pid.new"
 		mv "$at.pid.new" "$at.pid"
 		wait $! || status=$?
+		times >"$at.times"
 		echo "${status:-0}" >"$at.status"
 	} 2>/dev/null &
 	guest_until 10 test -e "$at.pid"
@@ -147,12 +150,12 @@ guest_launch() {
 	: >"$dir/console"
 	mapfile -t words < <(guest_memory_words "$host")
 	# shellcheck disable=SC2086 # GUEST_EXTRA is words
-	host_start "$host" qemu qemu-system-x86_64 -name ferried -uuid "$GUEST_UUID" -machine "$GUEST_MACHINE" -accel kvm -cpu host \
+	host_start "$host" qemu qemu-system-x86_64 -name ferried,debug-threads=on -uuid "$GUEST_UUID" -machine "$GUEST_MACHINE" -accel kvm -cpu host \
 		-smp 2 "${words[@]}" -nodefaults -no-user-config -display none -no-reboot \
 		-chardev pipe,id=console,path="$dir/console" -serial chardev:console \
 		-qmp "unix:$dir/qmp.agent,server=on,wait=off" -qmp "unix:$dir/qmp.test,server=on,wait=off" \
 		-monitor "unix:$dir/hmp.sock,server=on,wait=off" \
-		-kernel "$KVMFERRY_VMLINUZ_61" -initrd "$KVMFERRY_BUILD/guest/initrd.gz" \
+		-kernel "$KVMFERRY_VMLINUZ_61" -initrd "$GUEST_INITRD" \
 		-append "console=ttyS0 quiet mitigations=off panic=-1 no_timer_check $GUEST_ORDERS" \
 		$GUEST_EXTRA "$@"
 	# whoever holds an end open keeps the other from ending too soon
@@ -172,7 +175,7 @@ guest_await() { guest_launch "$1" -incoming defer -S; }
 # (by QEMU's own means, while it is stopped). What makes the state unfit for another run is part of its name.
 guest_checkpoint() {
 	local key
-	key=$(cat "$KVMFERRY_BUILD/guest/initrd.gz" "$KVMFERRY_VMLINUZ_61" <(qemu-system-x86_64 --version) \
+	key=$(cat "$GUEST_INITRD" "$KVMFERRY_VMLINUZ_61" <(qemu-system-x86_64 --version) \
 		<(echo "$GUEST_RAM $GUEST_BACKEND $GUEST_MACHINE $GUEST_EXTRA $GUEST_ORDERS") | sha256sum | cut -c1-12)
 	echo "$KVMFERRY_BUILD/guest/state-$KVMFERRY_KERNEL-$key"
 }
