@@ -58,7 +58,7 @@ endif
 # --- the agent
 
 CC := gcc
-PKGS := jansson liblz4 libzstd zlib libcrypto
+PKGS := jansson liblz4 libzstd zlib libssl libcrypto
 CFLAGS ?= -O2 -g
 AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
 	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(PKGS))

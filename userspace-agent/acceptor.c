@@ -28,8 +28,9 @@ static int listen_one(const struct addrinfo *at, bool insecure, struct failure *
 {
 	char name[TRANSPORT_NAME_SIZE];
 	int fd = transport_socket(at, insecure, "can be reached from other hosts, and "
-				  "connections would not be encrypted; listen at a "
-				  "loopback address behind a tunnel, or allow it with "
+				  "connections would not be encrypted; use TLS "
+				  "(--tls-psk, or --tls-cert and others), or listen at "
+				  "a loopback address behind a tunnel, or allow it with "
 				  "--insecure", name, why);
 	int one = 1;
 
@@ -63,17 +64,17 @@ static int listen_any(const char *where, bool insecure, struct failure *why)
 	return fd;
 }
 
-int acceptor_open(struct acceptor *a, const char *where, bool insecure,
-		  struct failure *why)
+int acceptor_open(struct acceptor *a, const char *where, struct tls *tls,
+		  bool insecure, struct failure *why)
 {
 	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof(address);
 
-	*a = (struct acceptor){ .fd = -1, .insecure = insecure };
+	*a = (struct acceptor){ .fd = -1, .tls = tls, .insecure = insecure };
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
-		a->half[i].fd = -1;
+		a->half[i].link = CONNECTION_CLOSED;
 
-	a->listener = listen_any(where, insecure, why);
+	a->listener = listen_any(where, tls || insecure, why);
 	if (a->listener < 0)
 		return -1;
 	a->fd = epoll_create1(EPOLL_CLOEXEC);
@@ -90,8 +91,7 @@ int acceptor_open(struct acceptor *a, const char *where, bool insecure,
 static void drop(struct half_open *h, const char *because)
 {
 	log_info("dropped a connection from %s: %s", h->peer, because);
-	close(h->fd);
-	h->fd = -1;
+	connection_close(&h->link);
 }
 
 /*
@@ -105,7 +105,7 @@ static void refuse(struct half_open *h, const char *because)
 	int len = snprintf(text, WIRE_TEXT_SIZE, "%s", because);
 
 	wire_put_frame(bytes, WIRE_ABORT, (uint32_t)len);
-	send(h->fd, bytes, WIRE_FRAME_SIZE + (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	connection_write(&h->link, bytes, WIRE_FRAME_SIZE + (size_t)len);
 	drop(h, because);
 }
 
@@ -115,7 +115,7 @@ static struct half_open *make_place(struct acceptor *a)
 	struct half_open *oldest = &a->half[0];
 
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++) {
-		if (a->half[i].fd < 0)
+		if (a->half[i].link.fd < 0)
 			return &a->half[i];
 		if (a->half[i].deadline < oldest->deadline)
 			oldest = &a->half[i];
@@ -139,12 +139,14 @@ static bool accept_one(struct acceptor *a)
 
 	h = make_place(a);
 	*h = (struct half_open){
-		.fd = fd,
+		.link = { .fd = fd },
 		.deadline = clock_ms() + ACCEPTOR_PATIENCE_MS,
 	};
 	transport_name(&peer, h->peer);
-	if (!transport_may_talk(&peer, a->insecure))
-		drop(h, "it comes from another host, which needs --insecure");
+	if (!transport_may_talk(&peer, a->tls || a->insecure))
+		drop(h, "it comes from another host, which needs TLS or --insecure");
+	else if (a->tls && tls_accept(a->tls, &h->link))
+		drop(h, "not enough memory for TLS");
 	else if (transport_tune(fd, &why))
 		drop(h, why.text);
 	else if (watch(a, fd))
@@ -152,21 +154,25 @@ static bool accept_one(struct acceptor *a)
 	return true;
 }
 
-/* Reads on. Returns true when the preamble is complete and good. */
+/* Reads on, the TLS handshake included. Returns true when the preamble is complete and good. */
 static bool read_on(struct half_open *h, struct wire_preamble *preamble)
 {
 	const char *why;
-	ssize_t n = read(h->fd, h->bytes + h->have, WIRE_PREAMBLE_SIZE - h->have);
+	ssize_t n = connection_read(&h->link, h->bytes + h->have,
+				    WIRE_PREAMBLE_SIZE - h->have);
+	bool wait = n < 0 && (errno == EAGAIN || errno == EINTR);
+	const char *fault = n < 0 ? connection_fault(&h->link) : NULL;
 
 	if (clock_ms() >= h->deadline) {
 		/* Also if a byte has just come: that is how the slow ones live. */
 		drop(h, "it took too long to say what it wants");
 		return false;
 	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (wait)
 		return false;
 	if (n <= 0) {
-		drop(h, "it was closed before it said what it wants");
+		drop(h, h->link.fault ? fault :
+		     "it was closed before it said what it wants");
 		return false;
 	}
 
@@ -193,12 +199,12 @@ bool acceptor_next(struct acceptor *a, struct arrival *arrival)
 		;
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++) {
 		h = &a->half[i];
-		if (h->fd < 0 || !read_on(h, &arrival->preamble))
+		if (h->link.fd < 0 || !read_on(h, &arrival->preamble))
 			continue;
-		epoll_ctl(a->fd, EPOLL_CTL_DEL, h->fd, NULL);
-		arrival->fd = h->fd;
+		epoll_ctl(a->fd, EPOLL_CTL_DEL, h->link.fd, NULL);
+		arrival->link = h->link;
 		memcpy(arrival->peer, h->peer, sizeof(arrival->peer));
-		h->fd = -1;
+		h->link = CONNECTION_CLOSED;
 		return true;
 	}
 	return false;
@@ -209,7 +215,7 @@ int acceptor_timeout(const struct acceptor *a)
 	int64_t next = INT64_MAX;
 
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
-		if (a->half[i].fd >= 0 && a->half[i].deadline < next)
+		if (a->half[i].link.fd >= 0 && a->half[i].deadline < next)
 			next = a->half[i].deadline;
 	if (next == INT64_MAX)
 		return -1;
@@ -220,11 +226,8 @@ void acceptor_close(struct acceptor *a)
 {
 	if (a->listener < 0)
 		return;
-	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++) {
-		if (a->half[i].fd >= 0)
-			close(a->half[i].fd);
-		a->half[i].fd = -1;
-	}
+	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
+		connection_close(&a->half[i].link);
 	close(a->listener);
 	if (a->fd >= 0)
 		close(a->fd);

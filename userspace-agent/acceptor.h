@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tls.h"
 #include "transport.h"
 #include "wire.h"
 
@@ -23,14 +24,14 @@
 
 /**
  * struct half_open - a connection whose preamble is not complete
- * @fd:		its socket, -1 if this place is free
+ * @link:	the connection; closed if this place is free
  * @deadline:	when patience ends, monotonic milliseconds
  * @have:	bytes of the preamble so far
  * @bytes:	those bytes
  * @peer:	its address, for the log
  */
 struct half_open {
-	int fd;
+	struct connection link;
 	int64_t deadline;
 	size_t have;
 	uint8_t bytes[WIRE_PREAMBLE_SIZE];
@@ -41,13 +42,15 @@ struct half_open {
  * struct acceptor - a listening socket and what has just connected to it
  * @fd:		to be polled for reading; never read it
  * @listener:	the listening socket
- * @insecure:	peers beyond the loopback interface are welcome
+ * @tls:	TLS is spoken, with these keys; NULL: in clear text
+ * @insecure:	peers beyond the loopback interface are welcome all the same
  * @name:	the address that it listens at, with the port it really got
  * @half:	connections without a preamble
  */
 struct acceptor {
 	int fd;
 	int listener;
+	struct tls *tls;
 	bool insecure;
 	char name[TRANSPORT_NAME_SIZE];
 	struct half_open half[ACCEPTOR_HALF_OPEN];
@@ -55,12 +58,12 @@ struct acceptor {
 
 /**
  * struct arrival - a connection that began with a good preamble
- * @fd:		its socket, owned by the receiver of this structure
+ * @link:	the connection, owned by the receiver of this structure
  * @preamble:	what it is for
  * @peer:	its address, for messages
  */
 struct arrival {
-	int fd;
+	struct connection link;
 	struct wire_preamble preamble;
 	char peer[TRANSPORT_NAME_SIZE];
 };
@@ -69,13 +72,14 @@ struct arrival {
  * acceptor_open - listen at HOST:PORT, or [IPv6]:PORT; port 0 picks a free one
  * @a:		to be initialised
  * @where:	where
- * @insecure:	allow addresses and peers beyond the loopback interface
+ * @tls:	speak TLS with these keys, which outlive the acceptor; NULL: clear text
+ * @insecure:	allow clear text beyond the loopback interface
  * @why:	the reason of a failure
  *
  * Returns 0, or -1.
  */
-int acceptor_open(struct acceptor *a, const char *where, bool insecure,
-		  struct failure *why);
+int acceptor_open(struct acceptor *a, const char *where, struct tls *tls,
+		  bool insecure, struct failure *why);
 
 /**
  * acceptor_next - go on with all connections; never blocks

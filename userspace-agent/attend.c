@@ -162,7 +162,7 @@ static int on_tunnel(struct source *s, struct failure *why)
 /* A target that gives up closes all: its reason may come right after the break. */
 static int hear_last_words(struct source *s, struct failure *why)
 {
-	struct pollfd p = { .fd = s->control.fd, .events = POLLIN };
+	struct pollfd p = { .fd = s->control.link.fd, .events = POLLIN };
 	int64_t deadline = clock_ms() + LAST_WORDS_MS;
 
 	while (clock_left(deadline) && poll(&p, 1, clock_left(deadline)) > 0)
@@ -215,7 +215,7 @@ static void prepare(const struct source *s, struct pollfd p[COUNT])
 
 	if (s->qmp && !s->committed)
 		qmp = (short)(POLLIN | (qmp_sending(s->qmp) ? POLLOUT : 0));
-	if (s->control.fd >= 0)
+	if (s->control.link.fd >= 0)
 		control = frames_events(&s->control);
 	if (tunnel_is_full(&s->tunnel))
 		control &= ~POLLIN;
@@ -225,7 +225,7 @@ static void prepare(const struct source *s, struct pollfd p[COUNT])
 	p[SIGNALS] = polled(s->signals, POLLIN);
 	p[WAKE] = polled(s->wake, POLLIN);
 	p[QMP] = polled(s->qmp ? qmp_fd(s->qmp) : -1, qmp);
-	p[CONTROL] = polled(s->control.fd, control);
+	p[CONTROL] = polled(s->control.link.fd, control);
 	p[TUNNEL] = polled(s->tunnel.fd, tunnel);
 	p[KERNEL] = polled(s->kernel.fd, s->passing ? POLLIN : 0);
 }
@@ -256,7 +256,7 @@ static int flush(struct source *s, struct failure *why)
 {
 	struct failure broken = { 0 };
 
-	if (s->control.fd < 0 || frames_flush(&s->control, &broken) >= 0)
+	if (s->control.link.fd < 0 || frames_flush(&s->control, &broken) >= 0)
 		return 0;
 	on_control(s, POLLIN, why);
 	return fail(why, "%s", broken.text);
@@ -289,7 +289,7 @@ int attend(struct source *s, int timeout, struct failure *why)
 		if (p[i].revents && handle(s, i, p[i].revents, why))
 			return -1;
 	/* Frames may be left that came while the tunnel was full. */
-	if (s->control.fd >= 0 && on_control(s, 0, why))
+	if (s->control.link.fd >= 0 && on_control(s, 0, why))
 		return -1;
 	return flush(s, why);
 }

@@ -33,6 +33,12 @@ OUTPUT_HELP
 "  --verbose           say more\n" \
 "  --help              this text\n"
 
+#define TLS_HELP \
+"  --tls-psk FILE      speak TLS; both sides have the same secret key (openssl rand -hex 32)\n" \
+"  --tls-cert FILE     speak TLS; our certificate,\n" \
+"  --tls-key FILE      its key,\n" \
+"  --tls-ca FILE       and the authority that has signed the other side's\n"
+
 static const char send_help[] =
 "Usage: kvmferry send --qmp SOCK --to HOST:PORT [OPTION]...\n"
 "\n"
@@ -58,6 +64,7 @@ static const char send_help[] =
 "  --resend-unchanged  send pages even if the target has their content already\n"
 "  --timeout S         give up when a step takes longer (30)\n"
 "  --verify full       before the commit, read all RAM on both sides and compare\n"
+TLS_HELP
 "  --insecure          send RAM in clear text beyond the loopback interface\n"
 "  --keep-source       leave the source's QEMU there afterwards, paused\n"
 COMMON_HELP
@@ -74,6 +81,7 @@ static const char receive_help[] =
 "  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
 "  --listen HOST:PORT  where to wait for the source's agent\n"
 "  --timeout S         give up when the source or a step takes longer (30)\n"
+TLS_HELP
 "  --insecure          accept RAM in clear text beyond the loopback interface\n"
 "  --keep-target       leave QEMU there after a failure\n"
 COMMON_HELP
@@ -123,6 +131,7 @@ static const char main_help[] =
 enum option_key {
 	OPT_QMP = 256, OPT_TO, OPT_LISTEN, OPT_CHANNELS, OPT_RING, OPT_CODEC,
 	OPT_DOWNTIME, OPT_MAX_PASSES, OPT_TIMEOUT, OPT_VERIFY, OPT_INSECURE,
+	OPT_TLS_PSK, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA,
 	OPT_BANDWIDTH, OPT_CPU_LIMIT, OPT_NICE, OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
@@ -138,6 +147,12 @@ enum option_key {
 	{ "verbose", no_argument, NULL, OPT_VERBOSE },		\
 	{ "help", no_argument, NULL, OPT_HELP },		\
 	{ NULL, 0, NULL, 0 }
+
+#define TLS_OPTIONS						\
+	{ "tls-psk", required_argument, NULL, OPT_TLS_PSK },	\
+	{ "tls-cert", required_argument, NULL, OPT_TLS_CERT },	\
+	{ "tls-key", required_argument, NULL, OPT_TLS_KEY },	\
+	{ "tls-ca", required_argument, NULL, OPT_TLS_CA }
 
 static const struct option send_options[] = {
 	{ "to", required_argument, NULL, OPT_TO },
@@ -155,6 +170,7 @@ static const struct option send_options[] = {
 	{ "resend-unchanged", no_argument, NULL, OPT_RESEND_UNCHANGED },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "verify", required_argument, NULL, OPT_VERIFY },
+	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-source", no_argument, NULL, OPT_KEEP_SOURCE },
 	COMMON_OPTIONS
@@ -163,6 +179,7 @@ static const struct option send_options[] = {
 static const struct option receive_options[] = {
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-target", no_argument, NULL, OPT_KEEP_TARGET },
 	COMMON_OPTIONS
@@ -301,6 +318,18 @@ static void set_option(struct options *o, enum option_key key, const char *value
 			die(EXIT_USAGE, "--verify %s: it takes full", value);
 		o->send.verify = true;
 		break;
+	case OPT_TLS_PSK:
+		o->send.tls.psk = value;
+		break;
+	case OPT_TLS_CERT:
+		o->send.tls.cert = value;
+		break;
+	case OPT_TLS_KEY:
+		o->send.tls.key = value;
+		break;
+	case OPT_TLS_CA:
+		o->send.tls.ca = value;
+		break;
 	case OPT_INSECURE:
 		o->send.insecure = true;
 		break;
@@ -372,6 +401,7 @@ static void read_qemu_options(struct options *o, int argc, char **argv,
 	o->receive.state_dir = o->send.state_dir;
 	o->receive.json = o->send.json;
 	o->receive.insecure = o->send.insecure;
+	o->receive.tls = o->send.tls;
 }
 
 /* ------------------------------------------------------------------------

@@ -10,19 +10,18 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "frames.h"
 
-int frames_open(struct frames *c, int fd, struct failure *why)
+int frames_open(struct frames *c, struct connection *link, struct failure *why)
 {
 	*c = (struct frames){
-		.fd = fd,
+		.link = *link,
 		.in = malloc(FRAMES_IN_SIZE),
 		.out = malloc(FRAMES_OUT_SIZE),
 	};
+	*link = CONNECTION_CLOSED;
 	if (!c->in || !c->out) {
 		frames_close(c);
 		return fail(why, "not enough memory for a connection");
@@ -32,11 +31,10 @@ int frames_open(struct frames *c, int fd, struct failure *why)
 
 void frames_close(struct frames *c)
 {
-	if (c->fd >= 0)
-		close(c->fd);
+	connection_close(&c->link);
 	free(c->in);
 	free(c->out);
-	*c = (struct frames){ .fd = -1 };
+	*c = (struct frames){ .link = CONNECTION_CLOSED };
 }
 
 short frames_events(const struct frames *c)
@@ -57,15 +55,15 @@ int frames_fill(struct frames *c, struct failure *why)
 	size_t used = compact(c->in, &c->in_begin, &c->in_end);
 	ssize_t n;
 
-	if (used == FRAMES_IN_SIZE)
+	if (FRAMES_IN_SIZE - used < CONNECTION_RECORD)
 		return 1;	/* there are frames to be taken first */
 
-	n = recv(c->fd, c->in + used, FRAMES_IN_SIZE - used, 0);
+	n = connection_read(&c->link, c->in + used, FRAMES_IN_SIZE - used);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n < 0)
 		return fail(why, "the connection to the other side broke: %s",
-			    strerror(errno));
+			    connection_fault(&c->link));
 	if (!n)
 		return fail(why, "the other side closed the connection");
 	c->in_end += (size_t)n;
@@ -95,7 +93,7 @@ size_t frames_room(const struct frames *c)
 {
 	size_t room = FRAMES_OUT_SIZE - (c->out_end - c->out_begin);
 
-	if (c->fd < 0 || room <= WIRE_FRAME_SIZE + FRAMES_OUT_RESERVE)
+	if (c->link.fd < 0 || room <= WIRE_FRAME_SIZE + FRAMES_OUT_RESERVE)
 		return 0;
 	room -= WIRE_FRAME_SIZE + FRAMES_OUT_RESERVE;
 	return room < WIRE_MAX_PAYLOAD ? room : WIRE_MAX_PAYLOAD;
@@ -106,7 +104,7 @@ int frames_queue(struct frames *c, enum wire_type type, const void *payload,
 {
 	uint8_t *p;
 
-	if (c->fd < 0)
+	if (c->link.fd < 0)
 		return fail(why, "there is no connection to the other side");
 	if (FRAMES_OUT_SIZE - (c->out_end - c->out_begin) < WIRE_FRAME_SIZE + len ||
 	    len > WIRE_MAX_PAYLOAD)
@@ -125,8 +123,8 @@ int frames_queue(struct frames *c, enum wire_type type, const void *payload,
 int frames_flush(struct frames *c, struct failure *why)
 {
 	while (c->out_begin < c->out_end) {
-		ssize_t n = send(c->fd, c->out + c->out_begin,
-				 c->out_end - c->out_begin, MSG_NOSIGNAL);
+		ssize_t n = connection_write(&c->link, c->out + c->out_begin,
+					     c->out_end - c->out_begin);
 
 		if (n >= 0)
 			c->out_begin += (size_t)n;
@@ -134,7 +132,7 @@ int frames_flush(struct frames *c, struct failure *why)
 			return 0;
 		else if (errno != EINTR)
 			return fail(why, "cannot send to the other side: %s",
-				    strerror(errno));
+				    connection_fault(&c->link));
 	}
 	c->out_begin = 0;
 	c->out_end = 0;
@@ -145,7 +143,7 @@ int frames_flush(struct frames *c, struct failure *why)
 static int sleep_on(const struct frames *c, short events, int64_t deadline,
 		    struct failure *why)
 {
-	struct pollfd p = { .fd = c->fd, .events = events };
+	struct pollfd p = { .fd = c->link.fd, .events = events };
 	int left = clock_left(deadline);
 	int n = poll(&p, 1, left);
 

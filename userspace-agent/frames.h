@@ -4,7 +4,7 @@
  *
  * For a poll loop:
  *
- *	poll frames->fd for frames_events()
+ *	poll frames->link.fd for frames_events()
  *	on POLLIN, POLLHUP or POLLERR:
  *		frames_fill(), then frames_next() until it returns 0
  *	frames_queue() whenever there is something to say
@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "connection.h"
 #include "log.h"
 #include "wire.h"
 
@@ -31,7 +32,7 @@
 
 /**
  * struct frames - a control connection
- * @fd:		its socket, owned by this structure; -1 when closed
+ * @link:	what it runs over, owned by this structure
  * @in:		bytes that were read: FRAMES_IN_SIZE
  * @in_begin:	where the first frame that was not handed out begins
  * @in_end:	where they end
@@ -40,7 +41,7 @@
  * @out_end:	where they end
  */
 struct frames {
-	int fd;
+	struct connection link;
 	uint8_t *in;
 	size_t in_begin;
 	size_t in_end;
@@ -49,10 +50,10 @@ struct frames {
 	size_t out_end;
 };
 
-/* Takes over @fd. Returns 0, or -1 when there is no memory. */
-int frames_open(struct frames *c, int fd, struct failure *why);
+/* Takes over @link, also on failure. Returns 0, or -1 when there is no memory. */
+int frames_open(struct frames *c, struct connection *link, struct failure *why);
 
-/* Closes the socket, frees the buffers; what was queued and not sent is lost. */
+/* Closes the connection, frees the buffers; what was queued and not sent is lost. */
 void frames_close(struct frames *c);
 
 /* What to poll for: POLLIN, and POLLOUT while something waits to be sent. */

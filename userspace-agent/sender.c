@@ -27,14 +27,15 @@ static void give_up(struct sender *s)
 /* Sends what it can. Returns bytes, 0 if the stream is full, or -1. */
 static ssize_t send_some(struct sender *s, const void *bytes, size_t length)
 {
-	ssize_t n = send(s->socket, bytes, length < SEND_MAX ? length : SEND_MAX,
-			 MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = connection_write(&s->link, bytes,
+				     length < SEND_MAX ? length : SEND_MAX);
 
 	if (n >= 0)
 		return n;
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
 		return 0;
-	return fail(&s->why, "a data stream broke: %m; see the target's messages");
+	return fail(&s->why, "a data stream broke: %s; see the target's messages",
+		    connection_fault(&s->link));
 }
 
 /* Returns 1 after sending something, 0 if it must wait, -1 on failure. */
@@ -58,7 +59,7 @@ static int move(struct sender *s, size_t *waiting)
 static int wait_for(struct sender *s, bool full)
 {
 	struct pollfd p[2] = {
-		{ .fd = s->socket, .events = full ? POLLOUT : 0 },
+		{ .fd = s->link.fd, .events = full ? POLLOUT : 0 },
 		{ .fd = full ? -1 : s->channel.fd, .events = POLLIN },
 	};
 
@@ -104,13 +105,11 @@ int sender_start(struct sender *s, struct failure *why)
 void sender_stop(struct sender *s)
 {
 	atomic_store(&s->stop, true);
-	if (s->socket >= 0)
-		shutdown(s->socket, SHUT_RDWR);
+	if (s->link.fd >= 0)
+		shutdown(s->link.fd, SHUT_RDWR);
 	if (s->started)
 		pthread_join(s->thread, NULL);
 	s->started = false;
 	channel_close(&s->channel);
-	if (s->socket >= 0)
-		close(s->socket);
-	s->socket = -1;
+	connection_close(&s->link);
 }

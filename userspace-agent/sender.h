@@ -9,11 +9,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include "connection.h"
 #include "kernel.h"
 
 struct sender {
 	struct channel channel;
-	int socket;		/* owned */
+	struct connection link;	/* owned */
 	int wake;		/* an eventfd, written to when the thread fails */
 	bool started;
 	pthread_t thread;
@@ -25,7 +26,7 @@ struct sender {
 
 /**
  * sender_start - start the thread
- * @s:		with @channel, @socket and @wake filled in
+ * @s:		with @channel, @link and @wake filled in
  *
  * Returns 0, or -1 with @why. sender_stop() is right after either.
  */

@@ -23,10 +23,10 @@ static struct source *create(const struct source_options *options)
 	s->options = options;
 	s->signals = -1;
 	s->kernel.fd = -1;
-	s->control.fd = -1;
+	s->control.link.fd = -1;
 	s->tunnel.fd = -1;
 	for (i = 0; i < FERRY_MAX_CHANNELS; i++) {
-		s->sender[i].socket = -1;
+		s->sender[i].link = CONNECTION_CLOSED;
 		s->sender[i].channel.fd = -1;
 	}
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

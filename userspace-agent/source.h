@@ -17,6 +17,7 @@
 #include "qemu.h"
 #include "ramblocks.h"
 #include "sender.h"
+#include "tls.h"
 #include "tunnel.h"
 
 /**
@@ -36,6 +37,7 @@
  * @group:	how many pages a fault opens; its floor is found as we go
  * @timeout_ms:	for each step, and for the streams to make any progress
  * @verify:	compare digests of all RAM read anew on both sides
+ * @tls:	keys and certificates, if any
  * @insecure:	plaintext may leave the loopback interface
  * @json:	progress and outcome as lines of JSON on standard output
  * @keep_source: leave the source's QEMU there afterwards
@@ -56,6 +58,7 @@ struct source_options {
 	struct ferry_group group;
 	int timeout_ms;
 	bool verify;
+	struct tls_options tls;
 	bool insecure;
 	bool json;
 	bool keep_source;
@@ -106,6 +109,7 @@ struct source {
 	uint64_t floor;			/* pages, as the kernel knows it */
 
 	/* The target */
+	struct tls *tls;		/* NULL: in clear text */
 	struct frames control;
 	uint64_t codecs;		/* what READY allows, bit (1 << FERRY_CODEC_x) */
 	bool ready;			/* it has come */

@@ -97,16 +97,19 @@ static bool is_ready(const struct source *s)
 	return s->ready;
 }
 
-static int dial(struct source *s, enum wire_kind kind, unsigned int channel,
-		struct failure *why)
+static int dial(struct source *s, struct connection *c, enum wire_kind kind,
+		unsigned int channel, struct failure *why)
 {
+	const struct source_options *o = s->options;
+	struct transport_peer peer = {
+		.where = o->to, .tls = s->tls, .insecure = o->insecure,
+	};
 	struct wire_preamble preamble = {
 		.version = WIRE_VERSION, .kind = kind, .channel = channel,
 	};
 
 	memcpy(preamble.id, s->id, sizeof(preamble.id));
-	return transport_dial(s->options->to, s->options->insecure, &preamble,
-			      s->options->timeout_ms, why);
+	return transport_dial(c, &peer, &preamble, o->timeout_ms, why);
 }
 
 static int say_hello(struct source *s, struct failure *why)
@@ -133,23 +136,35 @@ static int say_hello(struct source *s, struct failure *why)
 	return result;
 }
 
+static int open_stream(struct source *s, unsigned int i, struct failure *why)
+{
+	struct connection *link = &s->sender[i].link;
+
+	if (dial(s, link, WIRE_STREAM, i, why))
+		return -1;
+	return transport_stream(link->fd, s->options->bandwidth / s->options->channels,
+				why);
+}
+
 static int act_connect(struct source *s, struct failure *why)
 {
+	struct connection link;
 	unsigned int i;
-	int fd = dial(s, WIRE_CONTROL, 0, why);
 
-	if (fd < 0 || frames_open(&s->control, fd, why))
+	if (tls_wanted(&s->options->tls)) {
+		s->tls = tls_open(&s->options->tls, false, why);
+		if (!s->tls)
+			return -1;
+	}
+	if (dial(s, &link, WIRE_CONTROL, 0, why) ||
+	    frames_open(&s->control, &link, why))
 		return -1;
 	if (outgoing_look(s, &s->was_running, why) || say_hello(s, why) ||
 	    attend_until(s, is_ready, "the target did not get ready", why))
 		return -1;
-	for (i = 0; i < s->options->channels; i++) {
-		s->sender[i].socket = dial(s, WIRE_STREAM, i, why);
-		if (s->sender[i].socket < 0 ||
-		    transport_stream(s->sender[i].socket, s->options->bandwidth /
-				     s->options->channels, why))
+	for (i = 0; i < s->options->channels; i++)
+		if (open_stream(s, i, why))
 			return -1;
-	}
 	return 0;
 }
 
@@ -160,6 +175,8 @@ static void undo_connect(struct source *s)
 	for (i = 0; i < s->options->channels; i++)
 		sender_stop(&s->sender[i]);
 	frames_close(&s->control);
+	tls_close(s->tls);
+	s->tls = NULL;
 }
 
 /* ------------------------------------------------------------------------
@@ -335,7 +352,7 @@ static void tell_target(struct source *s, const char *reason)
 {
 	size_t length = strlen(reason);
 
-	if (s->control.fd < 0 || s->told_abort)
+	if (s->control.link.fd < 0 || s->told_abort)
 		return;
 	if (length >= WIRE_TEXT_SIZE)
 		length = WIRE_TEXT_SIZE - 1;

@@ -25,7 +25,7 @@ _Static_assert(BUFFER_SIZE >= 2 * APPLY_RECORD_MAX, "a record fits, and another"
 struct stream {
 	struct streams *all;
 	unsigned int number;
-	int fd;			/* -1 until it has connected */
+	struct connection link;
 	pthread_t thread;
 	uint64_t bytes;
 	enum streams_state state;
@@ -44,18 +44,18 @@ struct streams {
 /* Waits for bytes. Returns how many came, 0 at the end, -1 with @why. */
 static ssize_t receive(struct stream *s, size_t used, struct failure *why)
 {
-	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	struct pollfd p = { .fd = s->link.fd, .events = POLLIN };
 	ssize_t n;
 
 	for (;;) {
-		n = recv(s->fd, s->buffer + used, BUFFER_SIZE - used, 0);
+		n = connection_read(&s->link, s->buffer + used, BUFFER_SIZE - used);
 		if (n >= 0)
 			return n;
 		if (errno == EAGAIN)
 			poll(&p, 1, -1);
 		else if (errno != EINTR)
 			return fail(why, "stream %u: the connection broke: %s",
-				    s->number, strerror(errno));
+				    s->number, connection_fault(&s->link));
 	}
 }
 
@@ -123,26 +123,28 @@ struct streams *streams_create(struct apply *apply, unsigned int n, int wake)
 	return s;
 }
 
-int streams_add(struct streams *all, unsigned int number, int fd, struct failure *why)
+int streams_add(struct streams *all, unsigned int number, struct connection *link,
+		struct failure *why)
 {
 	struct stream *s;
 	int error;
 
 	if (number >= all->n || all->stream[number]) {
-		close(fd);
+		connection_close(link);
 		return fail(why, "stream %u is not expected", number);
 	}
 	s = calloc(1, sizeof(*s));
 	if (!s) {
-		close(fd);
+		connection_close(link);
 		return fail(why, "not enough memory for stream %u", number);
 	}
 	s->all = all;
 	s->number = number;
-	s->fd = fd;
+	s->link = *link;
+	*link = CONNECTION_CLOSED;
 	error = start_thread(s);
 	if (error) {
-		close(fd);
+		connection_close(&s->link);
 		free(s);
 		return fail(why, "cannot start a thread for stream %u: %s", number,
 			    strerror(error));
@@ -188,9 +190,9 @@ void streams_destroy(struct streams *all)
 
 		if (!s)
 			continue;
-		shutdown(s->fd, SHUT_RDWR);
+		shutdown(s->link.fd, SHUT_RDWR);
 		pthread_join(s->thread, NULL);
-		close(s->fd);
+		connection_close(&s->link);
 		free(s);
 	}
 	pthread_mutex_destroy(&all->lock);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "apply.h"
+#include "connection.h"
 #include "log.h"
 
 struct streams;
@@ -38,12 +39,13 @@ struct streams *streams_create(struct apply *apply, unsigned int n, int wake);
 /**
  * streams_add - a stream has connected
  * @number:	which one
- * @fd:		its socket, taken over, also on failure
+ * @link:	its connection, taken over, also on failure
  * @why:	the reason of a failure: out of range, connected already, no thread
  *
  * Returns 0, or -1.
  */
-int streams_add(struct streams *s, unsigned int number, int fd, struct failure *why);
+int streams_add(struct streams *s, unsigned int number, struct connection *link,
+		struct failure *why);
 
 /* How the streams are; with STREAMS_FAILED or STREAMS_CLOSED, why is filled in. */
 enum streams_state streams_state(struct streams *s, struct failure *why);

@@ -29,7 +29,7 @@ static void finish(struct target *t)
 		return;
 	ms = (clock_us() - t->landing.final_at) / 1000;
 
-	if (t->control.fd < 0)
+	if (t->control.link.fd < 0)
 		fail(&why, "the connection broke");
 	else
 		frames_send(&t->control, WIRE_RUNNING, NULL, 0, TARGET_GOODBYE, &why);

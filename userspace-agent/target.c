@@ -67,12 +67,12 @@ static void dismiss(struct frames *c, const char *because)
 	frames_close(c);
 }
 
-static void turn_away(const struct arrival *arrival, const char *because)
+static void turn_away(struct arrival *arrival, const char *because)
 {
 	struct frames c;
 
 	log_info("refused a connection from %s: %s", arrival->peer, because);
-	if (!frames_open(&c, arrival->fd, NULL))
+	if (!frames_open(&c, &arrival->link, NULL))
 		dismiss(&c, because);
 }
 
@@ -88,7 +88,7 @@ static void drop_control(struct target *t)
  * One migration at a time. But whoever has not said HELLO yet has no claim: a source
  * says it in its first breath.
  */
-static void welcome_control(struct target *t, const struct arrival *arrival)
+static void welcome_control(struct target *t, struct arrival *arrival)
 {
 	struct failure why = { 0 };
 
@@ -96,11 +96,11 @@ static void welcome_control(struct target *t, const struct arrival *arrival)
 		turn_away(arrival, "this target is busy with another migration");
 		return;
 	}
-	if (t->control.fd >= 0) {
+	if (t->control.link.fd >= 0) {
 		fail(&t->why, "a newer one waits, and it has not said HELLO");
 		drop_control(t);
 	}
-	if (frames_open(&t->control, arrival->fd, &why)) {
+	if (frames_open(&t->control, &arrival->link, &why)) {
 		log_warn("cannot serve %s: %s", arrival->peer, why.text);
 		return;
 	}
@@ -109,15 +109,15 @@ static void welcome_control(struct target *t, const struct arrival *arrival)
 	t->hello_by = clock_ms() + HELLO_TIMEOUT;
 }
 
-static int welcome_stream(struct target *t, const struct arrival *arrival)
+static int welcome_stream(struct target *t, struct arrival *arrival)
 {
 	if (t->stage != TARGET_RECEIVING ||
 	    memcmp(t->id, arrival->preamble.id, sizeof(t->id)) != 0) {
 		turn_away(arrival, "it is a stream of a migration that is not known here");
 		return 0;
 	}
-	return streams_add(t->landing.streams, arrival->preamble.channel, arrival->fd,
-			   &t->why);
+	return streams_add(t->landing.streams, arrival->preamble.channel,
+			   &arrival->link, &t->why);
 }
 
 static int on_arrivals(struct target *t)
@@ -164,7 +164,7 @@ static void flush_control(struct target *t)
 {
 	struct failure why = { 0 };
 
-	if (t->control.fd >= 0 && frames_flush(&t->control, &why) < 0)
+	if (t->control.link.fd >= 0 && frames_flush(&t->control, &why) < 0)
 		log_debug("%s", why.text);
 }
 
@@ -255,7 +255,7 @@ static int on_time(struct target *t)
 		return -1;
 	switch (t->stage) {
 	case TARGET_WAITING:
-		if (t->control.fd < 0 || clock_left(t->hello_by))
+		if (t->control.link.fd < 0 || clock_left(t->hello_by))
 			return 0;
 		fail(&t->why, "it did not say what it wants to migrate");
 		drop_control(t);
@@ -279,13 +279,13 @@ static struct pollfd wait_for(int fd, int events)
 /* What to wait for, and how long: ms. */
 static int fill_poll(struct target *t, struct pollfd p[IN_COUNT])
 {
-	bool busy = t->stage != TARGET_WAITING || t->control.fd >= 0;
+	bool busy = t->stage != TARGET_WAITING || t->control.link.fd >= 0;
 	bool deaf = t->stage >= TARGET_COMMITTED || tunnel_is_full(&t->tunnel);
-	int control = t->control.fd >= 0 ? frames_events(&t->control) : 0;
+	int control = t->control.link.fd >= 0 ? frames_events(&t->control) : 0;
 	int tunnel = t->tunnel.fd >= 0 ? tunnel_events(&t->tunnel, &t->control) : 0;
 
 	p[IN_SIGNAL] = wait_for(t->signals, POLLIN);
-	p[IN_CONTROL] = wait_for(t->control.fd, deaf ? control & ~POLLIN : control);
+	p[IN_CONTROL] = wait_for(t->control.link.fd, deaf ? control & ~POLLIN : control);
 	p[IN_QMP] = wait_for(qmp_fd(t->in.qmp),
 			     qmp_sending(t->in.qmp) ? POLLIN | POLLOUT : POLLIN);
 	p[IN_WAKE] = wait_for(t->wake, POLLIN);
@@ -329,9 +329,14 @@ static int prepare(struct target *t)
 	if (t->signals < 0 || t->wake < 0)
 		return fail(&t->why, "cannot set up: %s", strerror(errno));
 
+	if (tls_wanted(&t->options->tls)) {
+		t->tls = tls_open(&t->options->tls, true, &t->why);
+		if (!t->tls)
+			return -1;
+	}
 	if (incoming_open(&t->in, t->options->qmp, t->options->state_dir, &t->why) ||
-	    acceptor_open(&t->acceptor, t->options->listen, t->options->insecure,
-			  &t->why))
+	    acceptor_open(&t->acceptor, t->options->listen, t->tls,
+			  t->options->insecure, &t->why))
 		return -1;
 	log_info("waiting for a source at %s", t->acceptor.name);
 	progress_event(&t->progress, "listening",
@@ -367,7 +372,7 @@ static void give_up(struct target *t)
 	struct failure why = { 0 };
 
 	log_error("%s", t->why.text);
-	if (t->control.fd >= 0)
+	if (t->control.link.fd >= 0)
 		frames_send(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
 			    TARGET_GOODBYE, &why);
 	frames_close(&t->control);
@@ -415,6 +420,7 @@ static void dispose(struct target *t)
 	frames_close(&t->control);
 	tunnel_close(&t->tunnel);
 	acceptor_close(&t->acceptor);
+	tls_close(t->tls);
 	incoming_close(&t->in);
 	if (t->wake >= 0)
 		close(t->wake);
@@ -434,7 +440,7 @@ int target_run(const struct target_options *options)
 	t->options = options;
 	t->signals = -1;
 	t->wake = -1;
-	t->control.fd = -1;
+	t->control.link.fd = -1;
 	t->tunnel.fd = -1;
 	t->acceptor.fd = -1;
 	t->acceptor.listener = -1;

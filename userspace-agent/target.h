@@ -27,6 +27,7 @@
  * struct target_options - what `kvmferry receive` was asked to do
  * @qmp:	path of the QMP socket of a QEMU begun with -incoming defer -S
  * @listen:	where the source will connect: HOST:PORT or [IPv6]:PORT
+ * @tls:	keys and certificates, if any
  * @insecure:	plaintext is acceptable beyond the loopback interface
  * @json:	report progress and outcome as lines of JSON on standard output
  * @state_dir:	directory of the durable owner record
@@ -37,6 +38,7 @@
 struct target_options {
 	const char *qmp;
 	const char *listen;
+	struct tls_options tls;
 	bool insecure;
 	bool json;
 	const char *state_dir;
@@ -62,6 +64,7 @@ enum target_stage {
  * @wake:	an eventfd, for the threads
  * @why:	why it failed
  * @in:		our QEMU
+ * @tls:	keys and certificates; NULL: in clear text
  * @acceptor:	where connections come in
  * @control:	the control connection, its fd -1 without one
  * @peer:	address of the source
@@ -86,6 +89,7 @@ struct target {
 	struct failure why;
 
 	struct incoming in;
+	struct tls *tls;
 	struct acceptor acceptor;
 	struct frames control;
 	char peer[TRANSPORT_NAME_SIZE];

@@ -203,7 +203,8 @@ static int connect_one(const struct addrinfo *to, bool insecure, int64_t deadlin
 {
 	char name[TRANSPORT_NAME_SIZE];
 	int fd = transport_socket(to, insecure, "is another host, and the connection "
-				  "would not be encrypted; use a tunnel to a loopback "
+				  "would not be encrypted; use TLS (--tls-psk, or "
+				  "--tls-cert and others), or a tunnel to a loopback "
 				  "address, or allow it with --insecure", name, why);
 	int error;
 
@@ -244,42 +245,56 @@ int transport_connect(const char *where, bool insecure, int timeout_ms,
 	return fd;
 }
 
-int transport_dial(const char *where, bool insecure,
+/* TLS, if it is wanted, and the preamble. */
+static int introduce(struct connection *c, const struct transport_peer *peer,
+		     const struct wire_preamble *preamble, int64_t deadline,
+		     struct failure *why)
+{
+	uint8_t bytes[WIRE_PREAMBLE_SIZE];
+	char host[256];
+
+	split(peer->where, host, sizeof(host));
+	if (peer->tls && tls_connect(peer->tls, c, host, deadline, why))
+		return -1;
+	return transport_send(c, bytes, wire_put_preamble(bytes, preamble),
+			      clock_left(deadline), why);
+}
+
+int transport_dial(struct connection *c, const struct transport_peer *peer,
 		   const struct wire_preamble *preamble, int timeout_ms,
 		   struct failure *why)
 {
-	uint8_t bytes[WIRE_PREAMBLE_SIZE];
 	int64_t deadline = clock_ms() + timeout_ms;
-	int fd = transport_connect(where, insecure, timeout_ms, why);
 
-	if (fd < 0)
+	*c = CONNECTION_CLOSED;
+	c->fd = transport_connect(peer->where, peer->tls || peer->insecure,
+				  timeout_ms, why);
+	if (c->fd < 0)
 		return -1;
-	if (transport_send(fd, bytes, wire_put_preamble(bytes, preamble),
-			   clock_left(deadline), why)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	if (!introduce(c, peer, preamble, deadline, why))
+		return 0;
+	connection_close(c);
+	return -1;
 }
 
-int transport_send(int fd, const void *data, size_t len, int timeout_ms,
+int transport_send(struct connection *c, const void *data, size_t len, int timeout_ms,
 		   struct failure *why)
 {
 	const uint8_t *p = data;
 
 	while (len) {
-		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+		ssize_t n = connection_write(c, p, len);
 
 		if (n >= 0) {
 			p += n;
 			len -= (size_t)n;
 		} else if (errno == EAGAIN) {
-			if (!wait_for(fd, POLLOUT, timeout_ms))
+			if (!wait_for(c->fd, POLLOUT, timeout_ms))
 				return fail(why, "the other side took no bytes for "
 					    "%d ms", timeout_ms);
 		} else if (errno != EINTR) {
 			return fail(why, "cannot send to the other side: %s",
-				    strerror(errno));
+				    connection_fault(c));
 		}
 	}
 	return 0;

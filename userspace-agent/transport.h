@@ -22,7 +22,9 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "connection.h"
 #include "log.h"
+#include "tls.h"
 #include "wire.h"
 
 #define TRANSPORT_NAME_SIZE	64	/* "[IPv6]:PORT" and its NUL */
@@ -83,16 +85,28 @@ int transport_connect(const char *where, bool insecure, int timeout_ms,
 		      struct failure *why);
 
 /**
- * transport_dial - connect, and send the preamble
+ * struct transport_peer - whom to connect to, and how
  * @where:	HOST:PORT, or [IPv6]:PORT
- * @insecure:	plaintext may leave the loopback interface
+ * @tls:	speak TLS with these keys; NULL: clear text
+ * @insecure:	clear text may leave the loopback interface
+ */
+struct transport_peer {
+	const char *where;
+	struct tls *tls;
+	bool insecure;
+};
+
+/**
+ * transport_dial - connect, and send the preamble
+ * @c:		out: the connection; closed on failure
+ * @peer:	whom to connect to
  * @preamble:	what this connection is for
  * @timeout_ms:	for all of it
  * @why:	the reason of a failure
  *
- * Blocks. Returns a socket, or -1.
+ * Blocks. Returns 0, or -1.
  */
-int transport_dial(const char *where, bool insecure,
+int transport_dial(struct connection *c, const struct transport_peer *peer,
 		   const struct wire_preamble *preamble, int timeout_ms,
 		   struct failure *why);
 
@@ -110,8 +124,8 @@ int transport_dial(const char *where, bool insecure,
 int transport_stream(int fd, uint64_t bytes_per_s, struct failure *why);
 
 /**
- * transport_send - send all of @len bytes, however often the socket is full
- * @fd:		a socket of this file
+ * transport_send - send all of @len bytes, however often the connection is full
+ * @c:		a connection of this file
  * @data:	the bytes
  * @len:	how many
  * @timeout_ms:	for each time the peer makes no progress
@@ -119,7 +133,7 @@ int transport_stream(int fd, uint64_t bytes_per_s, struct failure *why);
  *
  * Blocks. Returns 0, or -1.
  */
-int transport_send(int fd, const void *data, size_t len, int timeout_ms,
+int transport_send(struct connection *c, const void *data, size_t len, int timeout_ms,
 		   struct failure *why);
 
 #endif /* KVMFERRY_TRANSPORT_H */

@@ -76,9 +76,9 @@ static void test_listening_elsewhere_is_refused(void **state)
 	struct acceptor a;
 
 	(void)state;
-	assert_int_equal(acceptor_open(&a, "0.0.0.0:0", false, &why), -1);
+	assert_int_equal(acceptor_open(&a, "0.0.0.0:0", NULL, false, &why), -1);
 	assert_non_null(strstr(why.text, "--insecure"));
-	assert_int_equal(acceptor_open(&a, "0.0.0.0:0", true, &why), 0);
+	assert_int_equal(acceptor_open(&a, "0.0.0.0:0", NULL, true, &why), 0);
 	acceptor_close(&a);
 }
 
@@ -121,7 +121,7 @@ static void test_nobody_listens(void **state)
 	char where[TRANSPORT_NAME_SIZE];
 
 	(void)state;
-	assert_int_equal(acceptor_open(&a, "127.0.0.1:0", false, &why), 0);
+	assert_int_equal(acceptor_open(&a, "127.0.0.1:0", NULL, false, &why), 0);
 	memcpy(where, a.name, sizeof(where));
 	acceptor_close(&a);
 	assert_int_equal(transport_connect(where, false, SOON, &why), -1);
@@ -144,7 +144,7 @@ static int open_port(void **state)
 
 	*state = p;
 	log_set_hook(count_message, &p->messages);
-	return acceptor_open(&p->a, "127.0.0.1:0", false, NULL);
+	return acceptor_open(&p->a, "127.0.0.1:0", NULL, false, NULL);
 }
 
 static int close_port(void **state)
@@ -155,6 +155,15 @@ static int close_port(void **state)
 	log_set_hook(NULL, NULL);
 	free(p);
 	return 0;
+}
+
+static struct connection dial(const struct port *p, const struct wire_preamble *preamble)
+{
+	const struct transport_peer peer = { .where = p->a.name };
+	struct connection c;
+
+	assert_int_equal(transport_dial(&c, &peer, preamble, SOON, NULL), 0);
+	return c;
 }
 
 static int dial_raw(const struct port *p)
@@ -179,16 +188,15 @@ static unsigned int half_open(const struct port *p)
 	unsigned int n = 0;
 
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
-		n += p->a.half[i].fd >= 0;
+		n += p->a.half[i].link.fd >= 0;
 	return n;
 }
 
 static void test_arrival(void **state)
 {
 	struct port *p = *state;
-	int fd = transport_dial(p->a.name, false, &control, SOON, NULL);
+	struct connection c = dial(p, &control);
 
-	assert_true(fd >= 0);
 	while (!go_on(p))
 		;
 	assert_int_equal(p->arrival.preamble.kind, WIRE_CONTROL);
@@ -197,8 +205,8 @@ static void test_arrival(void **state)
 	assert_int_equal(half_open(p), 0);
 	assert_int_equal(acceptor_timeout(&p->a), -1);
 	assert_int_equal(p->messages, 0);
-	close(p->arrival.fd);
-	close(fd);
+	connection_close(&p->arrival.link);
+	connection_close(&c);
 }
 
 static void test_preamble_in_pieces(void **state)
@@ -210,12 +218,12 @@ static void test_preamble_in_pieces(void **state)
 	wire_put_preamble(bytes, &control);
 	for (size_t i = 0; i < sizeof(bytes); i++) {
 		assert_int_equal(send(fd, bytes + i, 1, 0), 1);
-		while (!p->arrival.fd && !go_on(p) && half_open(p) == 1 &&
+		while (!p->arrival.link.fd && !go_on(p) && half_open(p) == 1 &&
 		       p->a.half[0].have < i + 1)
 			;
 	}
-	assert_true(p->arrival.fd > 0);
-	close(p->arrival.fd);
+	assert_true(p->arrival.link.fd > 0);
+	connection_close(&p->arrival.link);
 	close(fd);
 }
 
@@ -239,17 +247,17 @@ static void test_another_version_is_told_so(void **state)
 	struct port *p = *state;
 	struct wire_preamble newer = control;
 	char answer[WIRE_FRAME_SIZE + WIRE_TEXT_SIZE + 1] = { 0 };
-	int fd;
+	struct connection c;
 
 	newer.version++;
-	fd = transport_dial(p->a.name, false, &newer, SOON, NULL);
+	c = dial(p, &newer);
 	do {
 		assert_false(go_on(p));
 	} while (!p->messages);
-	assert_true(recv(fd, answer, sizeof(answer) - 1, 0) > WIRE_FRAME_SIZE);
+	assert_true(recv(c.fd, answer, sizeof(answer) - 1, 0) > WIRE_FRAME_SIZE);
 	assert_memory_equal(answer, "KF\0\12", 4);
 	assert_non_null(strstr(answer + WIRE_FRAME_SIZE, "version"));
-	close(fd);
+	connection_close(&c);
 }
 
 static void test_closing_early(void **state)
@@ -287,20 +295,21 @@ static void test_slow_one_is_dropped(void **state)
 static void test_many_slow_ones_do_not_block_a_good_one(void **state)
 {
 	struct port *p = *state;
-	int slow[3 * ACCEPTOR_HALF_OPEN], fd;
+	int slow[3 * ACCEPTOR_HALF_OPEN];
+	struct connection c;
 	bool arrived = false;
 
 	for (size_t i = 0; i < sizeof(slow) / sizeof(slow[0]); i++)
 		slow[i] = dial_raw(p);
-	fd = transport_dial(p->a.name, false, &control, SOON, NULL);
+	c = dial(p, &control);
 	while (!arrived) {
 		arrived = go_on(p);
 		assert_true(half_open(p) <= ACCEPTOR_HALF_OPEN);
 	}
 	for (size_t i = 0; i < sizeof(slow) / sizeof(slow[0]); i++)
 		close(slow[i]);
-	close(p->arrival.fd);
-	close(fd);
+	connection_close(&p->arrival.link);
+	connection_close(&c);
 }
 
 /* ------------------------------------------------------------------------
@@ -316,13 +325,15 @@ struct pair {
 static int open_pair(void **state)
 {
 	struct pair *p = calloc(1, sizeof(*p));
+	struct connection link = CONNECTION_CLOSED;
 	int fd[2];
 
 	*state = p;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd))
 		return -1;
 	p->peer = fd[1];
-	return frames_open(&p->c, fd[0], &p->why);
+	link.fd = fd[0];
+	return frames_open(&p->c, &link, &p->why);
 }
 
 static int close_pair(void **state)
@@ -406,12 +417,13 @@ static void test_bulk_leaves_room_for_short_frames(void **state)
 static void test_much_both_ways(void **state)
 {
 	struct pair *p = *state;
+	struct connection link = { .fd = p->peer };
 	struct frames other;
 	struct failure why = { 0 };
 	uint8_t bulk[WIRE_MAX_PAYLOAD];
 	unsigned int sent = 0, got = 0;
 
-	assert_int_equal(frames_open(&other, p->peer, &why), 0);
+	assert_int_equal(frames_open(&other, &link, &why), 0);
 	while (got < 100) {
 		const uint8_t *payload;
 		struct wire_frame f;
