@@ -106,6 +106,8 @@ static void refuse(struct half_open *h, const char *because)
 
 	wire_put_frame(bytes, WIRE_ABORT, (uint32_t)len);
 	connection_write(&h->link, bytes, WIRE_FRAME_SIZE + (size_t)len);
+	/* What was not read would have the kernel reset the connection, answer and all. */
+	connection_read(&h->link, bytes, sizeof(bytes));
 	drop(h, because);
 }
 
@@ -157,11 +159,17 @@ static bool accept_one(struct acceptor *a)
 /* Reads on, the TLS handshake included. Returns true when the preamble is complete and good. */
 static bool read_on(struct half_open *h, struct wire_preamble *preamble)
 {
-	const char *why;
-	ssize_t n = connection_read(&h->link, h->bytes + h->have,
-				    WIRE_PREAMBLE_SIZE - h->have);
-	bool wait = n < 0 && (errno == EAGAIN || errno == EINTR);
-	const char *fault = n < 0 ? connection_fault(&h->link) : NULL;
+	const char *why, *fault;
+	ssize_t n;
+	bool wait;
+
+	if (tls_missed(&h->link)) {
+		refuse(h, "this target speaks TLS alone: send takes --tls-psk, or --tls-cert and others");
+		return false;
+	}
+	n = connection_read(&h->link, h->bytes + h->have, WIRE_PREAMBLE_SIZE - h->have);
+	wait = n < 0 && (errno == EAGAIN || errno == EINTR);
+	fault = n < 0 ? connection_fault(&h->link) : NULL;
 
 	if (clock_ms() >= h->deadline) {
 		/* Also if a byte has just come: that is how the slow ones live. */

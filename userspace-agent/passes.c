@@ -15,6 +15,7 @@
 
 #define SAMPLE_MS	100	/* between two looks at a pass under way */
 #define FINAL_PASSES	10	/* more than ever needed once nothing writes */
+#define STALL_MS	3000	/* nothing moved for so long: worth a word */
 
 static int begin(struct source *s, bool final, struct failure *why)
 {
@@ -43,14 +44,43 @@ static bool has_ended(const struct source *s)
 	return !s->passing && s->pass_done >= s->pass;
 }
 
+/* Since when nothing moves; that may be now. */
+struct motion {
+	uint64_t amount;	/* bytes and pages; only whether it changes counts */
+	int64_t since;		/* ms */
+	bool told;		/* that nothing does */
+};
+
+/* Looks whether anything has moved, and tells. Returns -1 once it takes too long. */
+static int watch(struct motion *m, const struct source *s, struct failure *why)
+{
+	uint64_t amount = bytes_sent(s) + s->last.status.taken;
+	int64_t now = clock_ms(), still = now - m->since;
+
+	if (amount != m->amount) {
+		if (m->told)
+			log_info("RAM moves again, after %" PRId64 " s", still / 1000);
+		*m = (struct motion){ .amount = amount, .since = now };
+		return 0;
+	}
+	if (still >= s->options->timeout_ms)
+		return fail(why, "no byte of RAM has moved for %d s; is the network or the target stuck? (see --timeout)",
+			    s->options->timeout_ms / 1000);
+	if (still >= STALL_MS && !m->told) {
+		log_warn("no byte of RAM has moved for %d s; giving up after %d s (see --timeout)",
+			 STALL_MS / 1000, s->options->timeout_ms / 1000);
+		m->told = true;
+	}
+	return 0;
+}
+
 /*
  * A pass may take hours, but not stand still: as long as it did not end, pages are
  * taken or bytes leave.
  */
 static int finish(struct source *s, struct failure *why)
 {
-	int64_t deadline = clock_ms() + s->options->timeout_ms;
-	uint64_t before = 0, now;
+	struct motion motion = { .since = clock_ms() };
 
 	while (!has_ended(s)) {
 		if (attend(s, SAMPLE_MS, why) ||
@@ -59,13 +89,8 @@ static int finish(struct source *s, struct failure *why)
 		if (!has_ended(s))
 			progress_pass(&s->progress, &s->last, s->blackout_ms,
 				      false);
-		now = bytes_sent(s) + s->last.status.taken;
-		if (now != before)
-			deadline = clock_ms() + s->options->timeout_ms;
-		before = now;
-		if (!clock_left(deadline))
-			return fail(why, "no byte of RAM has moved for %d s; is the network or the target stuck? (see --timeout)",
-				    s->options->timeout_ms / 1000);
+		if (watch(&motion, s, why))
+			return -1;
 	}
 	return 0;
 }
@@ -186,6 +211,7 @@ int passes_converge(struct source *s, struct failure *why)
 		.max_slowdown = s->options->max_slowdown,
 	};
 	s->blackout_ms = CONVERGE_UNKNOWN;
+	progress_passes_begin(&s->progress, s->options->downtime_ms);
 	do {
 		if (pass_and_decide(s, &decision, why))
 			return -1;

@@ -88,6 +88,11 @@ void progress_stage(struct progress *p, const char *name, const char *doing)
 	log_debug("%s: %s", name, doing);
 }
 
+void progress_passes_begin(struct progress *p, unsigned int downtime_ms)
+{
+	eta_begin(&p->eta, downtime_ms);
+}
+
 void progress_pass_begin(struct progress *p, const struct kernel_counts *counts)
 {
 	p->pass_us = clock_us();
@@ -98,7 +103,9 @@ void progress_pass_begin(struct progress *p, const struct kernel_counts *counts)
 
 /* What a line says about a pass. MB are 10^6 bytes. */
 struct sample {
-	uint64_t sent;		/* pages, in this pass */
+	uint64_t us;		/* since it began */
+	uint64_t taken;		/* pages, in this pass */
+	uint64_t sent;		/* of these */
 	uint64_t wire;		/* bytes, in this pass */
 	double rate;		/* MB/s on the wire */
 	double dirty;		/* MB/s written by the VM, as far as it was seen */
@@ -118,12 +125,43 @@ static struct sample measure(const struct progress *p,
 		.wire = now->bytes_wire - was->bytes_wire,
 	};
 
+	s.taken = taken;
+	s.us = (uint64_t)us;
 	s.rate = (double)s.wire / us;
 	s.dirty = (double)written * FERRY_PAGE_SIZE / us;
 	s.percent = p->to_send ? 100.0 * (double)taken / (double)p->to_send : 100;
 	if (s.percent > 100)
 		s.percent = 100;
 	return s;
+}
+
+static void tell_late(const struct eta *eta)
+{
+	if (eta->told_ms == ETA_UNKNOWN)
+		log_info("no end is in sight at present: the VM writes about as fast as the streams carry");
+	else
+		log_info("it takes longer than it looked: about %" PRIu64 " s are left",
+			 eta->told_ms / 1000);
+}
+
+static void estimate(struct progress *p, const struct ferry_status *now,
+		     const struct sample *s)
+{
+	struct eta_sample sample = {
+		.us = s->us,
+		.to_send = p->to_send,
+		.taken = s->taken,
+		.pending = now->pending,
+	};
+
+	if (eta_look(&p->eta, &sample, clock_us()) == ETA_LATE)
+		tell_late(&p->eta);
+}
+
+static json_t *left_object(const struct eta *eta)
+{
+	return eta->told_ms == ETA_UNKNOWN ? json_null() :
+	       json_integer((json_int_t)eta->told_ms);
 }
 
 json_t *progress_blackout(unsigned int ms)
@@ -194,7 +232,7 @@ static void show_json(struct progress *p, const struct kernel_counts *counts,
 		      const struct sample *s, unsigned int blackout_ms,
 		      bool ended)
 {
-	json_t *pass = json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:b}",
+	json_t *pass = json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:b}",
 				 "pass", (json_int_t)counts->status.pass,
 				 "pending_pages",
 				 (json_int_t)counts->status.pending,
@@ -203,6 +241,7 @@ static void show_json(struct progress *p, const struct kernel_counts *counts,
 				 "rate_mb_s", s->rate, "dirty_mb_s", s->dirty,
 				 "expected_blackout_ms",
 				 progress_blackout(blackout_ms),
+				 "left_ms", left_object(&p->eta),
 				 "ended", ended);
 
 	progress_counts(pass, counts, &p->at_start);
@@ -234,6 +273,8 @@ static void show_line(struct progress *p, const struct kernel_counts *counts,
 		fputs("blackout not known yet", stderr);
 	else
 		fprintf(stderr, "blackout now %u ms", blackout_ms);
+	if (p->eta.told_ms != ETA_UNKNOWN)
+		fprintf(stderr, "  %" PRIu64 " s left", (p->eta.told_ms + 999) / 1000);
 	fflush(stderr);
 	p->line = true;
 }
@@ -244,6 +285,7 @@ void progress_pass(struct progress *p, const struct kernel_counts *counts,
 	int64_t now = clock_us();
 	struct sample s = measure(p, &counts->status);
 
+	estimate(p, &counts->status, &s);
 	if (!ended && !p->json && !p->tty)
 		return;
 	if (!ended && now - p->shown_us < (p->json ? SHOW_JSON_US : SHOW_TTY_US))

@@ -9,8 +9,9 @@
  *	message		level, text
  *	stage		name, doing
  *	pass		pass, pending_pages, sent_pages, bytes_wire,
- *			rate_mb_s, dirty_mb_s, expected_blackout_ms (null: not
- *			known yet), ended, and the counts below
+ *			rate_mb_s, dirty_mb_s, expected_blackout_ms and left_ms,
+ *			the time to the end (null: not known), ended, and the
+ *			counts below
  *	decision	pass, decision, reason, expected_blackout_ms,
  *			pending_pages, floor_pages
  *	slowdown	pass, pages_per_s, max_slowdown: the VM is limited to this
@@ -48,6 +49,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "eta.h"
 #include "kernel.h"
 
 struct progress {
@@ -60,6 +63,8 @@ struct progress {
 	struct kernel_counts at_start;
 	uint64_t to_send;	/* pages pending when it began */
 	int64_t shown_us;	/* when it was last shown */
+	/* How long all of it will still take. */
+	struct eta eta;
 };
 
 /* Begins. Messages of log.h go through here from now on, until progress_end(). */
@@ -89,6 +94,9 @@ void progress_pass(struct progress *p, const struct kernel_counts *counts,
  */
 void progress_counts(json_t *object, const struct kernel_counts *counts,
 		     const struct kernel_counts *since);
+
+/* The pre-copy begins; @downtime_ms is what its final pass may take. */
+void progress_passes_begin(struct progress *p, unsigned int downtime_ms);
 
 /* An expected blackout as JSON: milliseconds, or null while it is not known. */
 json_t *progress_blackout(unsigned int ms);

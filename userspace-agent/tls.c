@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -243,6 +244,19 @@ int tls_accept(struct tls *t, struct connection *c)
 	return 0;
 }
 
+bool tls_missed(struct connection *c)
+{
+	unsigned char first;
+
+	if (!c->ssl || !SSL_in_before(c->ssl) ||
+	    recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1 ||
+	    first == SSL3_RT_HANDSHAKE)
+		return false;
+	SSL_free(c->ssl);
+	c->ssl = NULL;
+	return true;
+}
+
 /* Whom the other side's certificate must be for. */
 static int expect_host(SSL *ssl, const char *host)
 {
@@ -265,17 +279,21 @@ static bool can_go_on(const struct connection *c, int64_t deadline)
 	return poll(&p, 1, clock_left(deadline)) != 0;
 }
 
-/* Why the handshake failed: what the certificate lacks says more than the alert. */
-static int why_failed(const struct connection *c, int result, struct failure *why)
+/* Why the handshake failed: what the certificate lacks says more than the library does. */
+static int why_failed(const struct connection *c, struct failure *why)
 {
 	long verdict = SSL_get_verify_result(c->ssl);
-	const char *reason = ERR_reason_error_string(ERR_peek_error());
+	unsigned long error = ERR_peek_error();
+	const char *reason = ERR_reason_error_string(error);
 
-	if (SSL_get_error(c->ssl, result) == SSL_ERROR_ZERO_RETURN || !reason)
-		reason = "it closed the connection; does it use TLS, and the same kind of it? See its messages";
 	if (verdict != X509_V_OK)
-		reason = X509_verify_cert_error_string(verdict);
-	return fail(why, "no TLS with the target: %s", reason);
+		return fail(why, "the target is not trusted: %s",
+			    X509_verify_cert_error_string(verdict));
+	if (ERR_GET_REASON(error) > SSL_AD_REASON_OFFSET)
+		return fail(why, "the target does not trust us (%s): has it the same key, or the authority of our certificate? See its messages",
+			    reason);
+	return fail(why, "no TLS with the target (%s): does it use TLS? See its messages",
+		    reason ? reason : "it closed the connection");
 }
 
 int tls_connect(struct tls *t, struct connection *c, const char *host,
@@ -293,7 +311,7 @@ int tls_connect(struct tls *t, struct connection *c, const char *host,
 			break;
 		error = SSL_get_error(c->ssl, result);
 		if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
-			return why_failed(c, result, why);
+			return why_failed(c, why);
 		if (!can_go_on(c, deadline))
 			return fail(why, "no TLS with the target: it does not answer in time");
 	}

@@ -72,6 +72,14 @@ void tls_close(struct tls *t);
 int tls_accept(struct tls *t, struct connection *c);
 
 /**
+ * tls_missed - has the other side begun, but not with TLS?
+ * @c:		of tls_accept(), as long as nothing was read from it
+ *
+ * If so, the connection is a plain one from now on, so that it can be told.
+ */
+bool tls_missed(struct connection *c);
+
+/**
  * tls_connect - speak TLS on a connection that was just made
  * @c:		with its socket, plain so far
  * @host:	whom the certificate must be for: a name or an address

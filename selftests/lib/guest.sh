@@ -38,6 +38,7 @@ GUEST_MACHINE=${GUEST_MACHINE:-q35}
 GUEST_INITRD=${GUEST_INITRD:-$KVMFERRY_BUILD/guest/initrd.gz}
 GUEST_EXTRA=${GUEST_EXTRA:-}            # more words for QEMU
 GUEST_TMPFS=${GUEST_TMPFS:-size=600m}   # mount options of ram/
+GUEST_LINK=${GUEST_LINK:---insecure}    # words for both agents of migrate_once: what may pass between them
 GUEST_PORT=7070
 GUEST_UUID=6b766d66-6572-7279-0000-000000000001
 GUEST_PATIENCE=${GUEST_PATIENCE:-180}   # seconds that an agent may take in all
@@ -378,8 +379,10 @@ agent_send() {
 migrate_once() {
 	local from=$1 to=$2 status=0
 	shift 2
-	agent_receive "$to" --insecure --json || return 98
-	agent_send "$from" "$to" --insecure --json "$@" || status=$?
+	# shellcheck disable=SC2086 # GUEST_LINK is words
+	agent_receive "$to" $GUEST_LINK --json || return 98
+	# shellcheck disable=SC2086
+	agent_send "$from" "$to" $GUEST_LINK --json "$@" || status=$?
 	if [ "$status" -ne 0 ]; then
 		sed "s/^/# send: /" "$GUEST_DIR/$from/send.err"
 		sed "s/^/# receive: /" "$GUEST_DIR/$to/receive.err"

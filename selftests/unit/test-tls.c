@@ -205,7 +205,7 @@ static void test_a_shared_key(void **state)
 
 	(void)state;
 	expect(&a, &a, "any.example", NULL);
-	expect(&a, &b, "any.example", "no TLS with the target");
+	expect(&a, &b, "any.example", "does not trust us");
 }
 
 static void test_certificates(void **state)
@@ -248,8 +248,8 @@ static void test_a_key_and_certificates_do_not_mix(void **state)
 
 	(void)state;
 	/* nobody without the key is believed, whatever certificate it has */
-	expect(&key, &target, "target.example", "no TLS with the target");
-	expect(&source, &key, "target.example", "no TLS with the target");
+	expect(&key, &target, "target.example", "is not trusted");
+	expect(&source, &key, "target.example", "the target");
 }
 
 static void test_clear_text_is_no_tls(void **state)
