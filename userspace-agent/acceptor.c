@@ -24,10 +24,10 @@ static int watch(const struct acceptor *a, int fd)
 }
 
 /* A socket that listens at one address, or -1. */
-static int listen_one(const struct addrinfo *at, bool insecure, struct failure *why)
+static int listen_one(const struct addrinfo *at, bool anywhere, struct failure *why)
 {
 	char name[TRANSPORT_NAME_SIZE];
-	int fd = transport_socket(at, insecure, "can be reached from other hosts, and "
+	int fd = transport_socket(at, anywhere, "can be reached from other hosts, and "
 				  "connections would not be encrypted; use TLS "
 				  "(--tls-psk, or --tls-cert and others), or listen at "
 				  "a loopback address behind a tunnel, or allow it with "
@@ -46,7 +46,7 @@ static int listen_one(const struct addrinfo *at, bool insecure, struct failure *
 }
 
 /* The first address that works wins; the reason is that of the last one. */
-static int listen_any(const char *where, bool insecure, struct failure *why)
+static int listen_any(const char *where, bool anywhere, struct failure *why)
 {
 	struct failure last = { 0 };
 	struct addrinfo *list = NULL;
@@ -56,7 +56,7 @@ static int listen_any(const char *where, bool insecure, struct failure *why)
 		return -1;
 	for (const struct addrinfo *at = list; at && fd < 0; at = at->ai_next) {
 		last = (struct failure){ 0 };
-		fd = listen_one(at, insecure, &last);
+		fd = listen_one(at, anywhere, &last);
 	}
 	freeaddrinfo(list);
 	if (fd < 0)
@@ -70,11 +70,11 @@ int acceptor_open(struct acceptor *a, const char *where, struct tls *tls,
 	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof(address);
 
-	*a = (struct acceptor){ .fd = -1, .tls = tls, .insecure = insecure };
+	*a = (struct acceptor){ .fd = -1, .tls = tls, .anywhere = tls || insecure };
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
 		a->half[i].link = CONNECTION_CLOSED;
 
-	a->listener = listen_any(where, tls || insecure, why);
+	a->listener = listen_any(where, a->anywhere, why);
 	if (a->listener < 0)
 		return -1;
 	a->fd = epoll_create1(EPOLL_CLOEXEC);
@@ -145,7 +145,7 @@ static bool accept_one(struct acceptor *a)
 		.deadline = clock_ms() + ACCEPTOR_PATIENCE_MS,
 	};
 	transport_name(&peer, h->peer);
-	if (!transport_may_talk(&peer, a->tls || a->insecure))
+	if (!transport_may_talk(&peer, a->anywhere))
 		drop(h, "it comes from another host, which needs TLS or --insecure");
 	else if (a->tls && tls_accept(a->tls, &h->link))
 		drop(h, "not enough memory for TLS");

@@ -43,7 +43,7 @@ struct half_open {
  * @fd:		to be polled for reading; never read it
  * @listener:	the listening socket
  * @tls:	TLS is spoken, with these keys; NULL: in clear text
- * @insecure:	peers beyond the loopback interface are welcome all the same
+ * @anywhere:	peers beyond the loopback interface are welcome, too
  * @name:	the address that it listens at, with the port it really got
  * @half:	connections without a preamble
  */
@@ -51,7 +51,7 @@ struct acceptor {
 	int fd;
 	int listener;
 	struct tls *tls;
-	bool insecure;
+	bool anywhere;
 	char name[TRANSPORT_NAME_SIZE];
 	struct half_open half[ACCEPTOR_HALF_OPEN];
 };

@@ -46,6 +46,7 @@ static const char send_help[] =
 "\n"
 "  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
 "  --to HOST:PORT      the target's agent\n"
+"  --from ADDR[,...]   addresses of this host that the streams leave from, in turn\n"
 "  --channels N        data streams, 1 to 16 (2)\n"
 "  --ring MIB          size of each stream's ring, 1, 2, 4 ... 64 (16)\n"
 "  --codec LIST        codecs that RAM may be compressed with, the one that keeps the\n"
@@ -129,7 +130,7 @@ static const char main_help[] =
  * ------------------------------------------------------------------------ */
 
 enum option_key {
-	OPT_QMP = 256, OPT_TO, OPT_LISTEN, OPT_CHANNELS, OPT_RING, OPT_CODEC,
+	OPT_QMP = 256, OPT_TO, OPT_FROM, OPT_LISTEN, OPT_CHANNELS, OPT_RING, OPT_CODEC,
 	OPT_DOWNTIME, OPT_MAX_PASSES, OPT_TIMEOUT, OPT_VERIFY, OPT_INSECURE,
 	OPT_TLS_PSK, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA,
 	OPT_BANDWIDTH, OPT_CPU_LIMIT, OPT_NICE,
@@ -157,6 +158,7 @@ enum option_key {
 
 static const struct option send_options[] = {
 	{ "to", required_argument, NULL, OPT_TO },
+	{ "from", required_argument, NULL, OPT_FROM },
 	{ "channels", required_argument, NULL, OPT_CHANNELS },
 	{ "ring", required_argument, NULL, OPT_RING },
 	{ "codec", required_argument, NULL, OPT_CODEC },
@@ -248,6 +250,17 @@ static void set_read_group(struct ferry_group *group, const char *text)
 		    text, 1 << FERRY_GROUP_MAX_ORDER);
 }
 
+static void set_sources(struct source_options *o, const char *text)
+{
+	struct failure why = { 0 };
+	int n = transport_sources(text, o->from, &why);
+
+	if (n < 0)
+		die(EXIT_USAGE, "--from %s: it takes addresses of this host: %s", text,
+		    why.text);
+	o->sources = (unsigned int)n;
+}
+
 static void set_timeout(struct options *o, const char *text)
 {
 	o->receive.timeout_s = (unsigned int)number("timeout", text, 1, 86400);
@@ -262,6 +275,9 @@ static void set_option(struct options *o, enum option_key key, const char *value
 		break;
 	case OPT_TO:
 		o->send.to = value;
+		break;
+	case OPT_FROM:
+		set_sources(&o->send, value);
 		break;
 	case OPT_LISTEN:
 		o->receive.listen = value;

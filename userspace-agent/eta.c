@@ -48,10 +48,12 @@ static uint64_t model_ms(const struct eta *e, const struct eta_sample *s)
 	if (e->carried <= 0)
 		return ETA_UNKNOWN;
 	growth = e->written / e->carried;
-	for (pages = (double)for_the_next(s) + sum * growth; pages > floor; pages *= growth) {
+	pages = (double)for_the_next(s) + sum * growth;
+	while (pages > floor) {
 		if (growth > NO_END)
 			return ETA_UNKNOWN;
 		sum += pages;
+		pages *= growth;
 	}
 	return (uint64_t)((sum + pages) / e->carried * 1000);
 }

@@ -18,12 +18,15 @@
 #include "ramblocks.h"
 #include "sender.h"
 #include "tls.h"
+#include "transport.h"
 #include "tunnel.h"
 
 /**
  * struct source_options - what `kvmferry send` was asked to do
  * @qmp:	path of QEMU's QMP socket
  * @to:		HOST:PORT or [IPv6]:PORT of the target's agent
+ * @from:	addresses of this host that the streams leave from, in turn
+ * @sources:	how many of them; 0: the kernel chooses
  * @state_dir:	directory of owner records
  * @channels:	data streams, 1 .. FERRY_MAX_CHANNELS
  * @ring_bytes:	size of each channel's ring, a power of two
@@ -45,6 +48,8 @@
 struct source_options {
 	const char *qmp;
 	const char *to;
+	struct sockaddr_storage from[TRANSPORT_SOURCES_MAX];
+	unsigned int sources;
 	const char *state_dir;
 	unsigned int channels;
 	size_t ring_bytes;

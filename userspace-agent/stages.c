@@ -97,12 +97,20 @@ static bool is_ready(const struct source *s)
 	return s->ready;
 }
 
+/* The control connection and stream 0 have the first address, and so on. */
+static const struct sockaddr_storage *source_address(const struct source_options *o,
+						     unsigned int channel)
+{
+	return o->sources ? &o->from[channel % o->sources] : NULL;
+}
+
 static int dial(struct source *s, struct connection *c, enum wire_kind kind,
 		unsigned int channel, struct failure *why)
 {
 	const struct source_options *o = s->options;
 	struct transport_peer peer = {
-		.where = o->to, .tls = s->tls, .insecure = o->insecure,
+		.where = o->to, .from = source_address(o, channel),
+		.tls = s->tls, .insecure = o->insecure,
 	};
 	struct wire_preamble preamble = {
 		.version = WIRE_VERSION, .kind = kind, .channel = channel,

@@ -16,6 +16,10 @@
 #include "clock.h"
 #include "tls.h"
 
+/* Hexadecimal digits of a shared key. */
+#define DIGITS_MIN	64
+#define DIGITS_MAX	128
+
 /* The one identity of shared keys, and the one suite that they are used with. */
 #define PSK_IDENTITY	"kvmferry"
 #define IDENTITY	(const unsigned char *)PSK_IDENTITY, sizeof(PSK_IDENTITY) - 1
@@ -24,7 +28,7 @@ static const unsigned char psk_suite_id[] = { 0x13, 0x01 };
 
 struct tls {
 	SSL_CTX *context;
-	unsigned char psk[TLS_KEY_MAX];
+	unsigned char psk[DIGITS_MAX / 2];
 	size_t psk_size;
 };
 
@@ -59,7 +63,7 @@ static int parse_key(struct tls *t, const char *text)
 {
 	size_t digits = strcspn(text, "\r\n");
 
-	if (digits % 2 || digits < 2 * TLS_KEY_MIN || digits > 2 * TLS_KEY_MAX)
+	if (digits % 2 || digits < DIGITS_MIN || digits > DIGITS_MAX)
 		return -1;
 	for (size_t i = 0; i < digits; i += 2) {
 		int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
@@ -74,7 +78,7 @@ static int parse_key(struct tls *t, const char *text)
 
 static int read_key(struct tls *t, const char *path, struct failure *why)
 {
-	char text[2 * TLS_KEY_MAX + 3] = "";
+	char text[DIGITS_MAX + 3] = "";
 	FILE *file = fopen(path, "re");
 	struct stat st;
 	int result = -1;
@@ -88,7 +92,7 @@ static int read_key(struct tls *t, const char *path, struct failure *why)
 		     path);
 	else if (!fgets(text, sizeof(text), file) || parse_key(t, text))
 		fail(why, "%s holds no shared key: it takes one line of %d to %d hexadecimal digits (openssl rand -hex 32)",
-		     path, 2 * TLS_KEY_MIN, 2 * TLS_KEY_MAX);
+		     path, DIGITS_MIN, DIGITS_MAX);
 	else
 		result = 0;
 	fclose(file);

@@ -22,9 +22,6 @@
 #include "connection.h"
 #include "log.h"
 
-#define TLS_KEY_MIN	32	/* bytes of a shared key */
-#define TLS_KEY_MAX	64
-
 /**
  * struct tls_options - files of the operator's; NULL: not given
  * @cert:	our certificate, and those between it and the authority, in PEM

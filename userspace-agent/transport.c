@@ -38,9 +38,9 @@ static bool is_loopback6(const struct in6_addr *a)
 	return is_loopback4(mapped);
 }
 
-bool transport_may_talk(const struct sockaddr_storage *address, bool insecure)
+bool transport_may_talk(const struct sockaddr_storage *address, bool anywhere)
 {
-	if (insecure)
+	if (anywhere)
 		return true;
 	switch (address->ss_family) {
 	case AF_INET:
@@ -182,7 +182,7 @@ static int finish_connect(int fd, const struct addrinfo *to, int64_t deadline)
 	return error;
 }
 
-int transport_socket(const struct addrinfo *address, bool insecure,
+int transport_socket(const struct addrinfo *address, bool anywhere,
 		     const char *otherwise, char name[TRANSPORT_NAME_SIZE],
 		     struct failure *why)
 {
@@ -191,18 +191,67 @@ int transport_socket(const struct addrinfo *address, bool insecure,
 
 	memcpy(&storage, address->ai_addr, address->ai_addrlen);
 	transport_name(&storage, name);
-	if (!transport_may_talk(&storage, insecure))
+	if (!transport_may_talk(&storage, anywhere))
 		return fail(why, "%s %s", name, otherwise);
 
 	fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	return fd < 0 ? fail(why, "cannot make a socket: %s", strerror(errno)) : fd;
 }
 
-static int connect_one(const struct addrinfo *to, bool insecure, int64_t deadline,
-		       struct failure *why)
+int transport_sources(const char *text,
+		      struct sockaddr_storage list[TRANSPORT_SOURCES_MAX],
+		      struct failure *why)
+{
+	struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST,
+	};
+	char address[INET6_ADDRSTRLEN + 1];
+	struct addrinfo *found;
+	int n = 0;
+
+	for (;; text++) {
+		size_t length = strcspn(text, ",");
+
+		if (n == TRANSPORT_SOURCES_MAX)
+			return fail(why, "there are more than %d", n);
+		snprintf(address, sizeof(address), "%.*s", (int)length, text);
+		if (length >= sizeof(address) || !length ||
+		    getaddrinfo(address, NULL, &hints, &found))
+			return fail(why, "\"%s\" is no address", address);
+		list[n] = (struct sockaddr_storage){ 0 };
+		memcpy(&list[n++], found->ai_addr, found->ai_addrlen);
+		freeaddrinfo(found);
+		text += length;
+		if (!*text)
+			return n;
+	}
+}
+
+/* Gives a socket that is to be connected to @to our address. */
+static int bind_source(int fd, const struct addrinfo *to,
+		       const struct sockaddr_storage *from, struct failure *why)
 {
 	char name[TRANSPORT_NAME_SIZE];
-	int fd = transport_socket(to, insecure, "is another host, and the connection "
+	int one = 1;
+
+	transport_name(from, name);
+	if (from->ss_family != to->ai_family)
+		return fail(why, "%s cannot be the source: the target's address is of another kind",
+			    name);
+	/* The port is chosen by connect(), which knows which of them are free for it. */
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) ||
+	    bind(fd, (const struct sockaddr *)from, to->ai_addrlen))
+		return fail(why, "cannot send from %s: %m", name);
+	return 0;
+}
+
+static int connect_one(const struct addrinfo *to, const struct transport_peer *peer,
+		       int64_t deadline, struct failure *why)
+{
+	char name[TRANSPORT_NAME_SIZE];
+	bool anywhere = peer->tls || peer->insecure;
+	int fd = transport_socket(to, anywhere, "is another host, and the connection "
 				  "would not be encrypted; use TLS (--tls-psk, or "
 				  "--tls-cert and others), or a tunnel to a loopback "
 				  "address, or allow it with --insecure", name, why);
@@ -210,6 +259,8 @@ static int connect_one(const struct addrinfo *to, bool insecure, int64_t deadlin
 
 	if (fd < 0)
 		return -1;
+	if (peer->from && bind_source(fd, to, peer->from, why))
+		goto err_close;
 	error = finish_connect(fd, to, deadline);
 	if (error) {
 		fail(why, "cannot connect to %s: %s; is \"kvmferry receive\" running "
@@ -225,7 +276,7 @@ err_close:
 	return -1;
 }
 
-int transport_connect(const char *where, bool insecure, int timeout_ms,
+int transport_connect(const struct transport_peer *peer, int timeout_ms,
 		      struct failure *why)
 {
 	int64_t deadline = clock_ms() + timeout_ms;
@@ -233,11 +284,11 @@ int transport_connect(const char *where, bool insecure, int timeout_ms,
 	struct addrinfo *list = NULL;
 	int fd = -1;
 
-	if (transport_resolve(where, false, &list, why))
+	if (transport_resolve(peer->where, false, &list, why))
 		return -1;
 	for (const struct addrinfo *to = list; to && fd < 0; to = to->ai_next) {
 		last = (struct failure){ 0 };
-		fd = connect_one(to, insecure, deadline, &last);
+		fd = connect_one(to, peer, deadline, &last);
 	}
 	freeaddrinfo(list);
 	if (fd < 0)
@@ -267,8 +318,7 @@ int transport_dial(struct connection *c, const struct transport_peer *peer,
 	int64_t deadline = clock_ms() + timeout_ms;
 
 	*c = CONNECTION_CLOSED;
-	c->fd = transport_connect(peer->where, peer->tls || peer->insecure,
-				  timeout_ms, why);
+	c->fd = transport_connect(peer, timeout_ms, why);
 	if (c->fd < 0)
 		return -1;
 	if (!introduce(c, peer, preamble, deadline, why))

@@ -7,7 +7,7 @@
  * at once, and notice a dead peer by themselves (keep-alive and
  * TCP_USER_TIMEOUT).
  *
- * Plaintext is allowed on the loopback interface only, unless the operator said
+ * Clear text is allowed on the loopback interface only, unless the operator said
  * --insecure. That rule stands in one place, transport_may_talk(), and is asked
  * about the addresses a socket really has, not about the names it was given.
  *
@@ -28,16 +28,17 @@
 #include "wire.h"
 
 #define TRANSPORT_NAME_SIZE	64	/* "[IPv6]:PORT" and its NUL */
+#define TRANSPORT_SOURCES_MAX	16	/* as many as there may be streams */
 #define TRANSPORT_DEAD_MS	20000	/* a peer this long without an answer is dead */
 
 /**
- * transport_may_talk - the rule about plaintext
+ * transport_may_talk - the rule about clear text
  * @address:	address of a peer, or the one to listen at
- * @insecure:	the operator allowed plaintext everywhere
+ * @anywhere:	there is TLS, or the operator allowed clear text everywhere
  *
  * Returns true if bytes may be exchanged with @address.
  */
-bool transport_may_talk(const struct sockaddr_storage *address, bool insecure);
+bool transport_may_talk(const struct sockaddr_storage *address, bool anywhere);
 
 /**
  * transport_resolve - addresses of HOST:PORT, or [IPv6]:PORT
@@ -59,42 +60,55 @@ void transport_name(const struct sockaddr_storage *address,
 int transport_tune(int fd, struct failure *why);
 
 /**
- * transport_socket - a socket for one address, if plaintext may go there
+ * transport_socket - a socket for one address, if we may talk there
  * @address:	to connect to, or to listen at
- * @insecure:	plaintext may leave the loopback interface
+ * @anywhere:	as for transport_may_talk()
  * @otherwise:	what to say after the address's name if it may not
  * @name:	out: the address, as people write it
  * @why:	the reason of a failure
  *
  * Returns a socket, neither bound nor connected yet, or -1.
  */
-int transport_socket(const struct addrinfo *address, bool insecure,
+int transport_socket(const struct addrinfo *address, bool anywhere,
 		     const char *otherwise, char name[TRANSPORT_NAME_SIZE],
 		     struct failure *why);
 
 /**
- * transport_connect - connect to HOST:PORT, or [IPv6]:PORT
- * @where:	where to
- * @insecure:	plaintext may leave the loopback interface
- * @timeout_ms:	for all addresses of the host together
+ * transport_sources - the addresses of this host that data may leave from
+ * @text:	one or more addresses, no names, with commas in between
+ * @list:	out: TRANSPORT_SOURCES_MAX at most
  * @why:	the reason of a failure
  *
- * Blocks. Returns a socket, or -1.
+ * Returns how many, or -1.
  */
-int transport_connect(const char *where, bool insecure, int timeout_ms,
+int transport_sources(const char *text,
+		      struct sockaddr_storage list[TRANSPORT_SOURCES_MAX],
 		      struct failure *why);
 
 /**
  * struct transport_peer - whom to connect to, and how
  * @where:	HOST:PORT, or [IPv6]:PORT
+ * @from:	our address on this connection; NULL: what the kernel chooses
  * @tls:	speak TLS with these keys; NULL: clear text
  * @insecure:	clear text may leave the loopback interface
  */
 struct transport_peer {
 	const char *where;
+	const struct sockaddr_storage *from;
 	struct tls *tls;
 	bool insecure;
 };
+
+/**
+ * transport_connect - connect
+ * @peer:	whom to connect to; TLS is not begun yet
+ * @timeout_ms:	for all addresses of the host together
+ * @why:	the reason of a failure
+ *
+ * Blocks. Returns a socket, or -1.
+ */
+int transport_connect(const struct transport_peer *peer, int timeout_ms,
+		      struct failure *why);
 
 /**
  * transport_dial - connect, and send the preamble

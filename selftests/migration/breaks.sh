@@ -1,37 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Whatever breaks in the middle of a migration: processes, the link, the room at the target. The guest is unharmed, or
+# Whatever breaks in the middle of a migration: processes, the room at the target. The guest is unharmed, or
 # gone if it was its own QEMU that was killed; never twice; and the next migration works.
 set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
 
 small_vm
-
-# A migration from a to b under way.
-begin() {
-	guest_await b
-	agent_receive b --insecure --json
-	agent_start_send a b --insecure --json
-}
-
-# stays_here SEND RECEIVE WORDS: their exit statuses (- for killed), what the sender says; the guest is on a, and well
-stays_here() {
-	local sent=0 received=0
-	agent_end a send || sent=$?
-	agent_end b receive || received=$?
-	[ "$1" = - ] || [ "$sent" = "$1" ] || { ktap_note "send's status is $sent"; return 1; }
-	[ "$2" = - ] || [ "$received" = "$2" ] || { ktap_note "receive's status is $received"; return 1; }
-	if [ "$1" != - ]; then
-		says a send "$3" || return 1
-		ktap_note "$(agent_reason a send)"
-		[ "$(guest_status a)" = running ] || { ktap_note "the VM is $(guest_status a)"; return 1; }
-		[ "$(record_of a source)" = none ] || { ktap_note "record: $(record_of a source)"; return 1; }
-	fi
-	recover
-	[ "$owner" = a ] || { ktap_note "the VM is on: $owner"; return 1; }
-	healthy a && tidy a && tidy b && [ "$(cat /sys/module/kvmferry/refcnt)" = 0 ]
-}
 
 target_qemu_killed() {
 	begin
@@ -66,19 +41,6 @@ send_interrupted() {
 	in_mid_pass a || return 1
 	host_signal a send -INT
 	stays_here 1 1 "interrupted by Interrupt"
-}
-
-link_cut() {
-	GUEST_TIMEOUT=8
-	begin
-	in_mid_pass a || return 1
-	on_host a ip link set ferry-a down
-	stays_here 1 1 "no byte of RAM has moved|within 8 s|broke"
-}
-
-link_back() {
-	GUEST_TIMEOUT=60
-	on_host a ip link set ferry-a up
 }
 
 no_room() {
@@ -150,7 +112,7 @@ bring_back() {
 
 stages="connect attach stop handover settle device resettle commit running"
 # shellcheck disable=SC2086 # a list
-ktap_plan $((8 + $(echo $stages | wc -w) + 3 + 2))
+ktap_plan $((7 + $(echo $stages | wc -w) + 3 + 2))
 scene_open
 guest_start a
 ktap_check "the target's QEMU is killed" target_qemu_killed
@@ -158,8 +120,6 @@ ktap_check "receive is killed" receive_killed
 ktap_check "receive is told to end" receive_terminated
 ktap_check "send is killed" send_killed
 ktap_check "send is interrupted" send_interrupted
-ktap_check "the link is cut" link_cut
-link_back
 ktap_check "the target's tmpfs becomes full" no_room
 room_back
 ktap_check "the source's QEMU is killed" source_qemu_killed

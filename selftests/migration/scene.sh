@@ -104,6 +104,31 @@ move() {
 	healthy "$to" && tidy "$from" && tidy "$to"
 }
 
+# begin ARGS...: a migration from a to b under way; ARGS go to send
+begin() {
+	guest_await b
+	agent_receive b --insecure --json
+	agent_start_send a b --insecure --json "$@"
+}
+
+# After begin. stays_here SEND RECEIVE WORDS: their exit statuses (- for killed), what the sender says; the guest is on a, and well
+stays_here() {
+	local sent=0 received=0
+	agent_end a send || sent=$?
+	agent_end b receive || received=$?
+	[ "$1" = - ] || [ "$sent" = "$1" ] || { ktap_note "send's status is $sent"; return 1; }
+	[ "$2" = - ] || [ "$received" = "$2" ] || { ktap_note "receive's status is $received"; return 1; }
+	if [ "$1" != - ]; then
+		says a send "$3" || return 1
+		ktap_note "$(agent_reason a send)"
+		[ "$(guest_status a)" = running ] || { ktap_note "the VM is $(guest_status a)"; return 1; }
+		[ "$(record_of a source)" = none ] || { ktap_note "record: $(record_of a source)"; return 1; }
+	fi
+	recover
+	[ "$owner" = a ] || { ktap_note "the VM is on: $owner"; return 1; }
+	healthy a && tidy a && tidy b && [ "$(cat /sys/module/kvmferry/refcnt)" = 0 ]
+}
+
 # forget_source HOST: it has handed the VM over, its QEMU ends
 forget_source() {
 	guest_until 20 host_idle "$1" qemu

@@ -53,7 +53,7 @@ heard() {
 	heard=$(LC_ALL=C grep -aoc yrrefmvk "$tap" || true)
 	ktap_note "$(stat -c %s "$tap") bytes were heard"
 	rm -f "$tap"
-	return $status
+	return "$status"
 }
 
 in_secret() {

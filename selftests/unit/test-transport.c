@@ -87,7 +87,8 @@ static void test_connecting_elsewhere_is_refused(void **state)
 	struct failure why = { 0 };
 
 	(void)state;
-	assert_int_equal(transport_connect("192.0.2.1:9", false, SOON, &why), -1);
+	assert_int_equal(transport_connect(&(struct transport_peer){ .where = "192.0.2.1:9" },
+					   SOON, &why), -1);
 	assert_non_null(strstr(why.text, "--insecure"));
 }
 
@@ -124,7 +125,7 @@ static void test_nobody_listens(void **state)
 	assert_int_equal(acceptor_open(&a, "127.0.0.1:0", NULL, false, &why), 0);
 	memcpy(where, a.name, sizeof(where));
 	acceptor_close(&a);
-	assert_int_equal(transport_connect(where, false, SOON, &why), -1);
+	assert_int_equal(transport_connect(&(struct transport_peer){ .where = where }, SOON, &why), -1);
 	assert_non_null(strstr(why.text, "refused"));
 }
 
@@ -168,7 +169,8 @@ static struct connection dial(const struct port *p, const struct wire_preamble *
 
 static int dial_raw(const struct port *p)
 {
-	int fd = transport_connect(p->a.name, false, SOON, NULL);
+	const struct transport_peer peer = { .where = p->a.name };
+	int fd = transport_connect(&peer, SOON, NULL);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -207,6 +209,49 @@ static void test_arrival(void **state)
 	assert_int_equal(p->messages, 0);
 	connection_close(&p->arrival.link);
 	connection_close(&c);
+}
+
+static void test_source_addresses(void **state)
+{
+	struct sockaddr_storage from[TRANSPORT_SOURCES_MAX];
+	struct transport_peer peer = { .where = ((struct port *)*state)->a.name };
+	struct failure why = { 0 };
+	struct port *p = *state;
+	struct connection c;
+
+	assert_int_equal(transport_sources("127.0.0.3,127.0.0.4,::1,198.51.100.9", from, &why), 4);
+	peer.from = &from[1];
+	assert_int_equal(transport_dial(&c, &peer, &control, SOON, &why), 0);
+	while (!go_on(p))
+		;
+	assert_int_equal(strncmp(p->arrival.peer, "127.0.0.4:", 10), 0);
+	connection_close(&p->arrival.link);
+	connection_close(&c);
+
+	peer.from = &from[2];
+	assert_int_equal(transport_dial(&c, &peer, &control, SOON, &why), -1);
+	assert_non_null(strstr(why.text, "of another kind"));
+	why = (struct failure){ 0 };
+	peer.from = &from[3];
+	assert_int_equal(transport_dial(&c, &peer, &control, SOON, &why), -1);
+	assert_non_null(strstr(why.text, "cannot send from 198.51.100.9"));
+}
+
+static void test_bad_source_addresses(void **state)
+{
+	static const char *const bad[] = {
+		"", ",", "127.0.0.1,", ",::1", "host.example", "127.0.0.1:5", "[::1]", "1.2.3.4.5",
+		"1::1,1::2,1::3,1::4,1::5,1::6,1::7,1::8,1::9,1::10,1::11,1::12,1::13,1::14,1::15,1::16,1::17",
+	};
+	struct sockaddr_storage from[TRANSPORT_SOURCES_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct failure why = { 0 };
+
+		if (transport_sources(bad[i], from, &why) != -1 || !why.text[0])
+			fail_msg("taken: %s", bad[i]);
+	}
 }
 
 static void test_preamble_in_pieces(void **state)
@@ -536,6 +581,8 @@ int main(void)
 		cmocka_unit_test(test_connecting_elsewhere_is_refused),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_bad_source_addresses),
+		PORT_TEST(test_source_addresses),
 		PORT_TEST(test_arrival),
 		PORT_TEST(test_preamble_in_pieces),
 		PORT_TEST(test_garbage_is_dropped_at_once),
