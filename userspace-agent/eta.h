@@ -29,8 +29,8 @@
  * struct eta_sample - a look at a pass under way
  * @us:		since it began, microseconds
  * @to_send:	pages that were pending when it began
- * @taken:	of these, pages done
- * @pending:	pages pending now, for this pass and the next
+ * @taken:	of these, pages that have been sent
+ * @pending:	pages not sent yet, of this pass and for the next
  */
 struct eta_sample {
 	uint64_t us;

@@ -104,32 +104,45 @@ void progress_pass_begin(struct progress *p, const struct kernel_counts *counts)
 /* What a line says about a pass. MB are 10^6 bytes. */
 struct sample {
 	uint64_t us;		/* since it began */
-	uint64_t taken;		/* pages, in this pass */
-	uint64_t sent;		/* of these */
-	uint64_t wire;		/* bytes, in this pass */
+	uint64_t taken;		/* pages, in this pass, and no longer on a ring */
+	uint64_t on_ring;	/* pages taken that are */
+	uint64_t sent;		/* pages, in this pass */
+	uint64_t wire;		/* bytes, in this pass, and no longer on a ring */
 	double rate;		/* MB/s on the wire */
 	double dirty;		/* MB/s written by the VM, as far as it was seen */
 	double percent;
 };
 
-static struct sample measure(const struct progress *p,
-			     const struct ferry_status *now)
+/* Pages of this pass that wait on the rings, as far as their bytes tell. */
+static uint64_t pages_waiting(uint64_t taken, uint64_t bytes, uint64_t waiting)
 {
+	return waiting < bytes ? (uint64_t)((double)taken * (double)waiting / (double)bytes) :
+	       bytes ? taken : 0;
+}
+
+static struct sample measure(const struct progress *p,
+			     const struct kernel_counts *counts)
+{
+	const struct ferry_status *now = &counts->status;
 	double us = (double)(clock_us() - p->pass_us) + 1;
 	const struct ferry_status *was = &p->at_start.status;
 	uint64_t written = now->written + now->foreign - was->written -
 			   was->foreign;
 	uint64_t taken = now->taken - was->taken;
+	uint64_t wire = now->bytes_wire - was->bytes_wire;
+	uint64_t waiting = counts->compression.waiting;
+	uint64_t on_ring = pages_waiting(taken, wire, waiting);
 	struct sample s = {
+		.us = (uint64_t)us,
+		.taken = taken - on_ring,
+		.on_ring = on_ring,
 		.sent = kernel_sent(now) - kernel_sent(was),
-		.wire = now->bytes_wire - was->bytes_wire,
+		.wire = wire > waiting ? wire - waiting : 0,
 	};
 
-	s.taken = taken;
-	s.us = (uint64_t)us;
 	s.rate = (double)s.wire / us;
 	s.dirty = (double)written * FERRY_PAGE_SIZE / us;
-	s.percent = p->to_send ? 100.0 * (double)taken / (double)p->to_send : 100;
+	s.percent = p->to_send ? 100.0 * (double)s.taken / (double)p->to_send : 100;
 	if (s.percent > 100)
 		s.percent = 100;
 	return s;
@@ -151,7 +164,7 @@ static void estimate(struct progress *p, const struct ferry_status *now,
 		.us = s->us,
 		.to_send = p->to_send,
 		.taken = s->taken,
-		.pending = now->pending,
+		.pending = now->pending + s->on_ring,
 	};
 
 	if (eta_look(&p->eta, &sample, clock_us()) == ETA_LATE)
@@ -283,7 +296,7 @@ void progress_pass(struct progress *p, const struct kernel_counts *counts,
 		   unsigned int blackout_ms, bool ended)
 {
 	int64_t now = clock_us();
-	struct sample s = measure(p, &counts->status);
+	struct sample s = measure(p, counts);
 
 	estimate(p, &counts->status, &s);
 	if (!ended && !p->json && !p->tty)

@@ -10,7 +10,7 @@ set -eu
 small_vm
 LINK="tbf rate 40mbit burst 64kb latency 100ms" # slow enough that there is time to break it
 
-link() {
+shape() {
 	# shellcheck disable=SC2086 # words
 	on_host a tc qdisc replace dev ferry-a root ${1:-$LINK}
 }
@@ -34,29 +34,29 @@ arrives() {
 # --- waited out
 
 disordered() {
-	link "netem delay 20ms 10ms loss 1% reorder 25% 50%"
+	shape "netem delay 2ms 1ms loss 0.2% reorder 10% 50%"
 	move a b --channels 4 --verify full && move_back
 }
 
-still() {
-	link
+at_rest() {
+	shape
 	begin --codec none
 	in_mid_pass a || return 1
-	link "netem loss 100%"
+	shape "netem loss 100%"
 	until_told "no byte of RAM has moved for 3 s" || return 1
 	[ "$(guest_status a)" = running ] && guest_continues a || return 1
-	link
+	shape
 	until_told "RAM moves again" && arrives
 }
 
 trickle() {
-	link
+	shape
 	begin --codec none
 	until_left_known || return 1
-	link "tbf rate 100kbit burst 16kb latency 1s"
+	shape "tbf rate 100kbit burst 16kb latency 1s"
 	until_told "it takes longer than it looked\|no end is in sight" || return 1
 	[ "$(guest_status a)" = running ] && guest_continues a || return 1
-	link
+	shape
 	arrives
 }
 
@@ -71,12 +71,12 @@ until_left_known() {
 two_sources() {
 	local second=192.0.2.11 from
 	on_host a ip address add "$second/24" dev ferry-a
-	link
+	shape
 	begin --channels 4 --from "$(guest_address a),$second"
 	in_mid_pass a || return 1
 	from=$(on_host a ss -Htn "dport = :$GUEST_PORT" | awk '{ sub(/:[0-9]*$/, "", $4); print $4 }' | sort | uniq -c | xargs)
 	ktap_note "connections from: $from"
-	link "pfifo"
+	shape "pfifo"
 	arrives && [ "$from" = "3 $(guest_address a) 2 $second" ]
 }
 
@@ -90,7 +90,7 @@ busiest_port() {
 one_silent() {
 	local port
 	GUEST_TIMEOUT=8
-	link
+	shape
 	begin --codec none --channels 4
 	in_mid_pass a || return 1
 	port=$(busiest_port)
@@ -102,16 +102,16 @@ one_silent() {
 }
 
 one_reset() {
-	link
+	shape
 	begin --codec none --channels 4
 	in_mid_pass a || return 1
 	on_host a ss -K "sport = :$(busiest_port)" >/dev/null
 	stays_here 1 1 "a data stream broke|closed a data stream"
 }
 
-cut() {
+severed() {
 	GUEST_TIMEOUT=8
-	link
+	shape
 	begin --codec none
 	in_mid_pass a || return 1
 	on_host a ip link set ferry-a down
@@ -139,7 +139,7 @@ frugal() {
 
 nice_workers() {
 	local nices
-	link
+	shape
 	begin --codec none --channels 2 --nice 7
 	in_mid_pass a || return 1
 	nices=$(ps -eo comm=,nice= | awk '$1 ~ /^kvmferry\/[0-9]/ { print $2 }' | tr '\n' ' ')
@@ -155,12 +155,12 @@ for module in sch_tbf sch_netem sch_ingress cls_u32 act_gact tcp_diag; do
 done
 guest_start a
 ktap_check "late, lossy and out of order: the VM arrives" disordered
-ktap_check "still for a while: told, and the VM arrives" still
+ktap_check "still for a while: told, and the VM arrives" at_rest
 ktap_check "slowed to a trickle: told, and the VM arrives" trickle
 ktap_check "from two addresses" two_sources
 ktap_check "one stream of four falls silent: given up" one_silent
 ktap_check "one stream of four is reset: given up" one_reset
-ktap_check "cut: given up" cut
+ktap_check "cut: given up" severed
 ktap_check "--bandwidth is kept" paced
 ktap_check "--cpu-limit is kept" frugal
 ktap_check "--nice is kept" nice_workers
