@@ -23,17 +23,20 @@
 #include "codec.h"
 #include "die.h"
 
-#define PAGES		2048ul
+#define PAGES		1024ul		/* with content */
+#define CHUNK_PAGES	512ul
 #define RING		(16ul << 20)
 #define ROUNDS		5
-#define RUN		16u		/* pages that the module joins at most */
-#define ROOM		(2 * RUN * RAM_PAGE)
+#define MOST		16u		/* pages that the module joins */
+#define ROOM		(2 * MOST * RAM_PAGE)
 
 struct cost {
 	uint64_t ns, bytes, pages;
 };
 
 static struct ram ram;
+static uint64_t content[PAGES];		/* where in RAM: the first page of each run */
+static uint64_t runs;
 
 static uint64_t now_ns(void)
 {
@@ -43,18 +46,21 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-/* With gaps, every other page is zero, so that no two of the others can be joined. */
-static void fill(const char *path, bool gaps)
+/* The same pages each time, @run of them next to each other, then a zero page. */
+static void fill(const char *path, unsigned int run)
 {
 	int fd = must(open(path, O_RDONLY));
-	uint64_t page;
+	uint64_t page = 0;
 
-	for (page = 0; page < PAGES; page++) {
-		uint8_t *at = ram.map + page * RAM_PAGE;
-
-		memset(at, 0, RAM_PAGE);
-		if (!(gaps && page % 2) && must(read(fd, at, RAM_PAGE)) < (long)RAM_PAGE)
+	memset(ram.map, 0, ram.size);
+	for (runs = 0; runs < PAGES / run; runs++) {
+		/* none goes beyond its chunk */
+		if (page % CHUNK_PAGES + run > CHUNK_PAGES)
+			page += CHUNK_PAGES - page % CHUNK_PAGES;
+		content[runs] = page;
+		if (must(read(fd, ram.map + page * RAM_PAGE, run * RAM_PAGE)) < (long)(run * RAM_PAGE))
 			die("%s is too short", path);
+		page += run + 1;
 	}
 	close(fd);
 }
@@ -112,12 +118,12 @@ static struct cost library_cost(unsigned int codec, unsigned int run)
 {
 	static uint8_t out[ROOM];
 	struct cost cost = { 0 };
-	uint64_t page, begin;
+	uint64_t i, begin;
 	size_t size = run * RAM_PAGE, n;
 
-	for (page = 0; page < PAGES; page += run == 1 ? 2 : run) {
+	for (i = 0; i < runs; i++) {
 		begin = now_ns();
-		n = library(codec, ram.map + page * RAM_PAGE, size, out);
+		n = library(codec, ram.map + content[i] * RAM_PAGE, size, out);
 		cost.ns += now_ns() - begin;
 		cost.bytes += n < size ? n : size;
 		cost.pages += run;
@@ -155,18 +161,19 @@ int main(int argc, char **argv)
 	static const unsigned int codecs[] = {
 		FERRY_CODEC_LZ4, FERRY_CODEC_ZSTD, FERRY_CODEC_DEFLATE, FERRY_CODEC_LZ4HC,
 	};
-	size_t i;
+	static const unsigned int joined[] = { 1, 4, 16 };
+	size_t i, j;
 
 	if (argc != 2)
 		die("bench-codec FILE");
 	ferry_load_module();
 	open_libraries();
-	ram_create(&ram, &(struct ram_spec){ .size = PAGES * RAM_PAGE });
+	ram_create(&ram, &(struct ram_spec){ .size = 3 * PAGES * RAM_PAGE });
 	for (i = 0; i < sizeof(codecs) / sizeof(*codecs); i++) {
-		fill(argv[1], false);
-		compare(codecs[i], RUN);
-		fill(argv[1], true);
-		compare(codecs[i], 1);
+		for (j = 0; j < sizeof(joined) / sizeof(*joined); j++) {
+			fill(argv[1], joined[j]);
+			compare(codecs[i], joined[j]);
+		}
 	}
 	ram_destroy(&ram);
 	return 0;

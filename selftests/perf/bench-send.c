@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the agent's sender costs: CPU time of its thread for each GiB, next to a thread that does
- * nothing but send the same bytes from the same ring. In turn, to a process that throws away
- * what it gets. A JSON object.
+ * nothing but send the same bytes from the same ring. In turn, to a thread that throws away what
+ * it gets. A JSON object.
  */
 #include "ram.h"
 
@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,8 +29,19 @@ static struct failure why;
 
 #define agent_must(call) do { if (call) die("%s", why.text); } while (0)
 
-/* A socket whose other end is read until it ends. */
-static int sink(void)
+static void *read_on(void *opaque)
+{
+	static char buffer[1 << 20];
+	int fd = (intptr_t)opaque;
+
+	while (read(fd, buffer, sizeof(buffer)) > 0)
+		;
+	close(fd);
+	return NULL;
+}
+
+/* A socket whose other end a thread reads until it ends. */
+static int sink(pthread_t *reader)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(address);
@@ -40,16 +50,9 @@ static int sink(void)
 	must(bind(listener, (struct sockaddr *)&address, size));
 	must(listen(listener, 1));
 	must(getsockname(listener, (struct sockaddr *)&address, &size));
-	if (!must(fork())) {
-		static char buffer[1 << 20];
-		int in = must(accept(listener, NULL, NULL));
-
-		close(fd);
-		while (read(in, buffer, sizeof(buffer)) > 0)
-			;
-		_exit(0);
-	}
 	must(connect(fd, (struct sockaddr *)&address, sizeof(address)));
+	if (pthread_create(reader, NULL, read_on, (void *)(intptr_t)must(accept(listener, NULL, NULL))))
+		die("no thread");
 	close(listener);
 	return fd;
 }
@@ -92,7 +95,8 @@ static uint64_t one_pass(bool agent, uint64_t *bytes)
 	struct ramblock block = { .address = (uintptr_t)ram.map, .size = ram.size, .fd = ram.fd };
 	uint8_t key[FERRY_KEY_SIZE] = { 1 };
 	struct kernel_counts counts;
-	struct sender s = { .link.fd = sink() };
+	pthread_t reader;
+	struct sender s = { .link.fd = sink(&reader) };
 	struct kernel kernel;
 	uint64_t pass, ns;
 
@@ -117,7 +121,7 @@ static uint64_t one_pass(bool agent, uint64_t *bytes)
 	sender_stop(&s);
 	kernel_close(&kernel);
 	close(s.wake);
-	must(wait(NULL));
+	pthread_join(reader, NULL);
 	return ns;
 }
 
