@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -47,6 +48,19 @@ void progress_event(struct progress *p, const char *event, json_t *members)
 	free(line);
 	json_decref(object);
 	json_decref(members);
+}
+
+void progress_done(struct progress *p, json_t *members)
+{
+	struct rusage usage = { 0 };
+	int64_t us;
+
+	getrusage(RUSAGE_SELF, &usage);
+	us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll +
+	     usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+	json_object_set_new(members, "cpu_ms", json_integer(us / 1000));
+	json_object_set_new(members, "memory_bytes", json_integer(usage.ru_maxrss * 1024ll));
+	progress_event(p, "done", members);
 }
 
 static void on_message(void *opaque, enum log_level level, const char *text)

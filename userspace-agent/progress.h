@@ -19,8 +19,9 @@
  *	done		status ("moved"), passes, pages_sent, pages_zero, bytes_raw,
  *			bytes_wire, ratio, blackout_ms, total_ms, downtime
  *			(an object of milliseconds), device_bytes, worker_cpu_ms
- *			(CPU time of the kernel's threads), qemu, kernel, backend,
- *			and the counts below
+ *			(CPU time of the kernel's threads), kernel_memory_bytes
+ *			(without the rings), cpu_ms and memory_bytes (what the agent
+ *			took, at most), qemu, kernel, backend, and the counts below
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
  *			"paused-here" (QEMU did not continue it), "gone" (its QEMU
  *			has ended) or "in-doubt"
@@ -40,7 +41,8 @@
  *	listening	address
  *	receiving	vm, source, ram_bytes
  *	applied		pass, final, pages, bytes_wire: a pass is in RAM
- *	done		running (or else it was paused, and is)
+ *	done		running (or else it was paused, and is), cpu_ms and
+ *			memory_bytes as above
  *	failed		status, reason; the status is "nothing-runs" or "in-doubt"
  */
 #ifndef KVMFERRY_PROGRESS_H
@@ -100,6 +102,9 @@ void progress_passes_begin(struct progress *p, unsigned int downtime_ms);
 
 /* An expected blackout as JSON: milliseconds, or null while it is not known. */
 json_t *progress_blackout(unsigned int ms);
+
+/* The event "done", with what this process has taken. Takes the reference. */
+void progress_done(struct progress *p, json_t *members);
 
 /**
  * progress_event - one object with --json, nothing otherwise

@@ -70,7 +70,7 @@ static json_t *summary(const struct source *s)
 	const struct ferry_status *k = &s->last.status;
 	uint64_t sent = kernel_sent(k), raw = sent << FERRY_PAGE_SHIFT;
 	json_t *object =
-		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:s, s:s, s:s}",
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:I, s:s, s:s, s:s}",
 			  "status", "moved",
 			  "passes", (json_int_t)s->pass,
 			  "pages_sent", (json_int_t)sent,
@@ -83,6 +83,7 @@ static json_t *summary(const struct source *s)
 			  "downtime", stages_downtime(s),
 			  "device_bytes", (json_int_t)s->tunnel.sent,
 			  "worker_cpu_ms", (json_int_t)(s->last.compression.cpu_ns / 1000000),
+			  "kernel_memory_bytes", (json_int_t)k->memory,
 			  "qemu", qmp_version(s->qmp),
 			  "kernel", s->kernel.info.version,
 			  "backend", policy_backend(s->last.group.backend));
@@ -105,7 +106,7 @@ static enum exit_status tell_moved(struct source *s)
 {
 	char waits[64];
 
-	progress_event(&s->progress, "done", summary(s));
+	progress_done(&s->progress, summary(s));
 	log_info("moved %s to %s: blackout %.0f ms, %.1f s in all, %" PRIu64 " passes, %.1f MB on the wire (1:%.1f), %" PRIu64 " unchanged pages, %" PRIu64 " KiB of device state%s",
 		 s->vm, s->options->to, blackout_ms(s), total_ms(s) / 1000,
 		 s->pass, (double)s->last.status.bytes_wire / 1e6, ratio(s),

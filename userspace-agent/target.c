@@ -397,9 +397,9 @@ static void tell_failure(struct target *t, const char *status)
 static enum exit_status conclude(struct target *t)
 {
 	if (!t->why.text[0]) {
-		progress_event(&t->progress, "done",
-			       json_pack("{s:b}", "running",
-					 !!(t->hello.flags & WIRE_HELLO_RUNNING)));
+		progress_done(&t->progress,
+			      json_pack("{s:b}", "running",
+					!!(t->hello.flags & WIRE_HELLO_RUNNING)));
 		return EXIT_DONE;
 	}
 	if (t->stage >= TARGET_COMMITTED) {

@@ -28,7 +28,6 @@
 #   qmp.agent     QMP socket for the agent; qmp.test one for the tests
 #   hmp.sock      a human monitor, for tests that take the wrong socket
 #   {qemu,send,receive}.{pid,status,out,err}, state/
-#   {...}.times   CPU time of one that has ended: the second line of what the shell's builtin times prints
 #
 # Variables, all with a default, that change the next QEMU:
 GUEST_RAM=${GUEST_RAM:-256}             # MiB
@@ -105,7 +104,6 @@ host_start() {
 		echo $! >"$at.pid.new"
 		mv "$at.pid.new" "$at.pid"
 		wait $! || status=$?
-		times >"$at.times"
 		echo "${status:-0}" >"$at.status"
 	} 2>/dev/null &
 	guest_until 10 test -e "$at.pid"

@@ -7,7 +7,6 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
-GUEST_RAM=192
 GUEST_INITRD=$KVMFERRY_BUILD/bench/initrd
 GUEST_PATIENCE=300
 # shellcheck source=../migration/scene.sh
@@ -15,11 +14,14 @@ GUEST_PATIENCE=300
 
 QEMU_PORT=7071
 
-guest_orders() {
+# Which guest the next QEMU has.
+choose_guest() {
+	GUEST_RAM=192
 	case $1 in
-	idle) echo "ws=64 rate=0 verify=0 kind=files" ;;
-	busy) echo "ws=64 rate=400 verify=0 kind=files" ;;
-	noise) echo "ws=64 rate=50 verify=0 kind=noise" ;;
+	idle) GUEST_ORDERS="ws=64 rate=0 verify=0 kind=files" ;;
+	twice) GUEST_ORDERS="ws=128 rate=0 verify=0 kind=files" GUEST_RAM=384 ;;
+	busy) GUEST_ORDERS="ws=64 rate=400 verify=0 kind=files" ;;
+	noise) GUEST_ORDERS="ws=64 rate=50 verify=0 kind=noise" ;;
 	esac
 }
 
@@ -43,26 +45,22 @@ cpu_of() {
 	} END { print int(sum * 1000 / tick) }'
 }
 
-# cpu_of_agent HOST send|receive: of one that has ended
-cpu_of_agent() {
-	awk -F '[ms ]+' 'NR == 2 { print int(($1 * 60 + $2 + $3 * 60 + $4) * 1000) }' "$GUEST_DIR/$1/$2.times"
-}
-
 qemu_pid() { cat "$GUEST_DIR/$1/qemu.pid"; }
 
-# report STATUS BYTES TOTAL BLACKOUT CPU-SOURCE CPU-TARGET [CODECS]
+# report STATUS BYTES TOTAL BLACKOUT CPU-SOURCE CPU-TARGET [CODECS MEMORY]
 report() {
 	jq -cn --arg kernel "$KVMFERRY_KERNEL" --arg rate "$rate" --arg guest "$guest" --arg method "$method" --arg status "$1" \
 		--argjson bytes "$2" --argjson total "$3" --argjson blackout "$4" --argjson source "$5" --argjson target "$6" \
-		--argjson codecs "${7:-null}" '{$kernel, $rate, $guest, $method, $status, bytes_wire: $bytes, total_ms: $total,
-		blackout_ms: $blackout, cpu_source_ms: $source, cpu_target_ms: $target, $codecs}'
+		--argjson codecs "${7:-null}" --argjson memory "${8:-null}" --argjson ram "$GUEST_RAM" '{$kernel, $rate, $guest,
+		ram_mib: $ram, $method, $status, bytes_wire: $bytes, total_ms: $total, blackout_ms: $blackout,
+		cpu_source_ms: $source, cpu_target_ms: $target, $codecs, memory_bytes: $memory}'
 }
 
 # --- kvmferry
 
 # ferry CODECS
 ferry() {
-	local bytes before_a before_b event status=0
+	local bytes before_a before_b event received status=0
 	bytes=$(bytes_sent) before_a=$(cpu_of "$(qemu_pid a)") before_b=$(cpu_of "$(qemu_pid b)")
 	migrate_once a b --codec "$1" --keep-source || status=$?
 	bytes=$(($(bytes_sent) - bytes))
@@ -71,9 +69,11 @@ ferry() {
 		return
 	fi
 	event=$(sent_event a "done")
+	received=$(jq -c 'select(.event == "done")' "$GUEST_DIR/b/receive.out")
 	report moved $bytes "$(jq '.total_ms | floor' <<<"$event")" "$(jq '.blackout_ms | floor' <<<"$event")" \
-		$(($(cpu_of "$(qemu_pid a)") - before_a + $(cpu_of_agent a send) + $(jq .worker_cpu_ms <<<"$event"))) \
-		$(($(cpu_of "$(qemu_pid b)") - before_b + $(cpu_of_agent b receive))) "$(jq -c .codecs <<<"$event")"
+		$(($(cpu_of "$(qemu_pid a)") - before_a + $(jq '.cpu_ms + .worker_cpu_ms' <<<"$event"))) \
+		$(($(cpu_of "$(qemu_pid b)") - before_b + $(jq .cpu_ms <<<"$received"))) "$(jq -c .codecs <<<"$event")" \
+		"$(jq --argjson received "$received" '.memory_bytes + .kernel_memory_bytes + $received.memory_bytes' <<<"$event")"
 }
 
 # --- QEMU alone
@@ -103,7 +103,7 @@ qemu() {
 	qemu_prepare b "$1"
 	guest_qmp b '{"execute": "migrate-incoming", "arguments": {"uri": "tcp:'"$(guest_address b):$QEMU_PORT"'"}}' >/dev/null
 	guest_qmp a '{"execute": "migrate", "arguments": {"uri": "tcp:'"$(guest_address b):$QEMU_PORT"'"}}' >/dev/null
-	guest_until $GUEST_PATIENCE qemu_over || true
+	guest_until "$GUEST_PATIENCE" qemu_over || true
 	bytes=$(($(bytes_sent) - bytes))
 	if [ "$(jq -r .status <<<"$migration")" != completed ]; then
 		report "$(jq -r .status <<<"$migration") after $GUEST_PATIENCE s" $bytes 0 0 0 0
@@ -114,7 +114,7 @@ qemu() {
 }
 
 one_run() {
-	GUEST_ORDERS=$(guest_orders "$guest")
+	choose_guest "$guest"
 	guest_start a >/dev/null
 	guest_await b
 	case $method in
@@ -126,14 +126,25 @@ one_run() {
 	rm -f "$GUEST_DIR"/*/state/*
 }
 
+# Parts alone: an object a line, as "cost".
+costs() {
+	{
+		"$KVMFERRY_BUILD/perf/bench-codec" "$KVMFERRY_BUILD/bench/files"
+		"$KVMFERRY_BUILD/perf/bench-send"
+	} | jq -c --arg kernel "$KVMFERRY_KERNEL" '{$kernel, cost: .}'
+}
+
 modprobe -q sch_tbf || true
 host_module_load
+costs
 guest_open
 trap guest_close EXIT
 for guest in $2; do
 	for rate in $1; do
 		shape "$rate"
 		for method in $3; do
+			# what twice the RAM costs is asked of ourselves alone
+			[ "$guest" != twice ] || [ "$method" = auto ] || continue
 			one_run
 		done
 	done
