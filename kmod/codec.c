@@ -33,8 +33,11 @@ u64 ferry_codecs_available(void)
 	u64 bits = BIT_ULL(FERRY_CODEC_NONE);
 	u32 id;
 
-	for (id = FERRY_CODEC_NONE + 1; id < ARRAY_SIZE(codec_names); id++)
-		if (crypto_has_alg(codec_names[id], CRYPTO_ALG_TYPE_ACOMPRESS,
+	if (ferry_zstream_available())
+		bits |= BIT_ULL(FERRY_CODEC_ZSTD_STREAM);
+	for (id = 0; id < ARRAY_SIZE(codec_names); id++)
+		if (codec_names[id] &&
+		    crypto_has_alg(codec_names[id], CRYPTO_ALG_TYPE_ACOMPRESS,
 				   CRYPTO_ALG_TYPE_ACOMPRESS_MASK))
 			bits |= BIT_ULL(id);
 	return bits;
@@ -50,8 +53,11 @@ u64 ferry_codecs_available(void)
  */
 int ferry_codec_init(struct ferry_codec *codec, u32 id)
 {
-	struct crypto_acomp *tfm = crypto_alloc_acomp(codec_names[id], 0, 0);
+	struct crypto_acomp *tfm;
 
+	if (id == FERRY_CODEC_ZSTD_STREAM)
+		return ferry_zstream_init(&codec->zstream);
+	tfm = crypto_alloc_acomp(codec_names[id], 0, 0);
 	if (IS_ERR(tfm))
 		return PTR_ERR(tfm) == -ENOMEM ? -ENOMEM : -EOPNOTSUPP;
 	codec->req = acomp_request_alloc(tfm);
@@ -74,11 +80,41 @@ int ferry_codec_init(struct ferry_codec *codec, u32 id)
  */
 void ferry_codec_destroy(struct ferry_codec *codec)
 {
+	ferry_zstream_destroy(&codec->zstream);
 	if (!codec->tfm)
 		return;
 	acomp_request_free(codec->req);
 	crypto_free_acomp(codec->tfm);
 	codec->tfm = NULL;
+}
+
+static u32 most_of(unsigned int pages)
+{
+	return pages * (PAGE_SIZE - LEAST_SAVED);
+}
+
+/**
+ * ferry_codec_pays() - Has it been worth the effort?
+ * @pages: that were encoded
+ * @length: what they became, 0 if nothing
+ *
+ * Context: Any.
+ */
+bool ferry_codec_pays(unsigned int pages, u32 length)
+{
+	return length && length <= most_of(pages);
+}
+
+/**
+ * ferry_codec_memory() - What a codec costs, as far as that is known
+ * @codec: the codec, or zeroes
+ *
+ * Context: Any.
+ * Return: bytes.
+ */
+u64 ferry_codec_memory(const struct ferry_codec *codec)
+{
+	return codec->zstream.size;
 }
 
 /**
@@ -90,21 +126,25 @@ void ferry_codec_destroy(struct ferry_codec *codec)
  * @ring: with room for so many bytes at @offset from its head
  * @offset: bytes
  *
- * Any failure of the codec is an answer too: send the pages as they are.
+ * Any failure of the codec is an answer too: send the pages as they are. What
+ * FERRY_CODEC_ZSTD_STREAM has made must be sent even if it is longer.
  *
  * Context: Process context, the ring's producer. May sleep.
- * Return: bytes that the pages became, or 0 when they do not get smaller.
+ * Return: bytes to send instead of the pages, or 0 when they do not get smaller.
  */
 u32 ferry_codec_encode(struct ferry_codec *codec, void * const *page,
-		       unsigned int pages, const struct ferry_ring_buffer *ring,
+		       unsigned int pages, struct ferry_ring_buffer *ring,
 		       u64 offset)
 {
-	u32 most = pages * (PAGE_SIZE - LEAST_SAVED);
+	u32 most = most_of(pages);
 	unsigned int i;
 	int err;
 
 	if (ferry_fault(FERRY_FAULT_ENCODE_ERROR))
 		return 0;
+	if (codec->zstream.workspace)
+		return ferry_zstream_encode(&codec->zstream, page, pages,
+					    ferry_ring_place(ring) + offset);
 
 	sg_init_table(codec->src, pages);
 	for (i = 0; i < pages; i++)

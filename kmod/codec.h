@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Codecs: the kernel crypto API's compressors (acomp), some pages at a time.
+ * Codecs: the kernel crypto API's compressors (acomp), some pages at a time, and the one
+ * of zstream.h.
  *
  * Each channel has codecs of its own, so nothing here is shared or locked.
  */
@@ -13,17 +14,19 @@
 #include <linux/types.h>
 
 #include "ring.h"
+#include "zstream.h"
 
 struct acomp_req;
 struct crypto_acomp;
 
 /**
  * struct ferry_codec - one compressor
- * @tfm:	the transform, NULL if it was not set up
+ * @tfm:	the transform, NULL if it was not set up, or is no acomp
  * @req:	its one request
  * @wait:	for codecs that answer later
  * @src:	describes the pages to encode
  * @dst:	describes where on the ring the result goes
+ * @zstream:	instead of all that, for FERRY_CODEC_ZSTD_STREAM
  */
 struct ferry_codec {
 	struct crypto_acomp *tfm;
@@ -31,13 +34,17 @@ struct ferry_codec {
 	struct crypto_wait wait;
 	struct scatterlist src[FERRY_RECORD_MAX_PAGES];
 	struct scatterlist dst[FERRY_RING_SG];
+	struct ferry_zstream zstream;
 };
+
 
 u64 ferry_codecs_available(void);
 int ferry_codec_init(struct ferry_codec *codec, u32 id);
 void ferry_codec_destroy(struct ferry_codec *codec);
 u32 ferry_codec_encode(struct ferry_codec *codec, void * const *page,
-		       unsigned int pages, const struct ferry_ring_buffer *ring,
+		       unsigned int pages, struct ferry_ring_buffer *ring,
 		       u64 offset);
+bool ferry_codec_pays(unsigned int pages, u32 length);
+u64 ferry_codec_memory(const struct ferry_codec *codec);
 
 #endif /* FERRY_CODEC_H */

@@ -6,7 +6,7 @@
  *
  * The codecs that may be used stand in order of effort, on a *ladder*:
  *
- *	none, lz4, zstd, deflate, lz4hc		(those of them that may)
+ *	none, lz4, zstd, zstd-stream, deflate, lz4hc	(those of them that may)
  *
  * Each record is encoded with the codec of one rung, which the bytes choose that
  * wait on the ring:
@@ -53,7 +53,7 @@
 /* By the time that the kernel's own implementations take for a page. */
 static const u8 by_effort[FERRY_NR_CODECS] = {
 	FERRY_CODEC_NONE, FERRY_CODEC_LZ4, FERRY_CODEC_ZSTD,
-	FERRY_CODEC_DEFLATE, FERRY_CODEC_LZ4HC,
+	FERRY_CODEC_ZSTD_STREAM, FERRY_CODEC_DEFLATE, FERRY_CODEC_LZ4HC,
 };
 
 /**

@@ -169,7 +169,7 @@ static u32 put_raw(struct ferry_channel *channel)
 	return batch->count * PAGE_SIZE;
 }
 
-/* The payload with a codec. Returns its bytes, 0 if it would not be smaller. */
+/* The payload with a codec. Returns its bytes, 0 if it is not to be used. */
 static u32 put_encoded(struct ferry_channel *channel, u32 codec)
 {
 	const struct ferry_batch *batch = &channel->batch;
@@ -180,7 +180,8 @@ static u32 put_encoded(struct ferry_channel *channel, u32 codec)
 				    batch->count, &channel->ring,
 				    sizeof(struct ferry_record));
 	ferry_count(&channel->count.codec[codec].ns, ktime_get_ns() - began);
-	ferry_futility_learn(channel->futility, length);
+	ferry_futility_learn(channel->futility,
+			     ferry_codec_pays(batch->count, length));
 	return length;
 }
 
@@ -221,7 +222,8 @@ static int emit_batch(struct ferry_channel *channel)
 
 	if (!batch->count)
 		return 0;
-	if (!wait_for_room(channel, sizeof(header) + batch->count * PAGE_SIZE))
+	if (!wait_for_room(channel, sizeof(header) + FERRY_RECORD_EXTRA +
+			   batch->count * PAGE_SIZE))
 		return -EINTR;
 
 	codec = choose(channel);

@@ -29,13 +29,23 @@ static void add_page_counts(struct ferry_status *arg,
 	}
 }
 
+static u64 codecs_memory(const struct ferry_channel *channel)
+{
+	u64 bytes = 0;
+	u32 id;
+
+	for (id = 0; id < FERRY_NR_CODECS; id++)
+		bytes += ferry_codec_memory(&channel->codec[id]);
+	return bytes;
+}
+
 static void add_channel_counters(struct ferry_status *arg,
 				 struct ferry_channel *channel)
 {
 	const struct ferry_counters *count = &channel->count;
 
 	arg->rings += ferry_ring_memory(&channel->ring);
-	arg->memory += sizeof(*channel);
+	arg->memory += sizeof(*channel) + codecs_memory(channel);
 	arg->taken += READ_ONCE(count->taken);
 	arg->zero += READ_ONCE(count->zero);
 	add_page_counts(arg, count);

@@ -44,8 +44,7 @@ struct apply;
 struct apply_stream;
 
 /* The longest record, header and padding included: bytes. */
-#define APPLY_RECORD_MAX	(sizeof(struct ferry_record) + \
-				 (size_t)FERRY_RECORD_MAX_PAGES * FERRY_PAGE_SIZE)
+#define APPLY_RECORD_MAX	(sizeof(struct ferry_record) + FERRY_RECORD_MAX_PAYLOAD)
 
 
 /**

@@ -51,7 +51,7 @@ static const char send_help[] =
 "  --ring MIB          size of each stream's ring, 1, 2, 4 ... 64 (16)\n"
 "  --codec LIST        codecs that RAM may be compressed with, the one that keeps the\n"
 "                      streams busy each time: auto, or one or more of none,lz4,\n"
-"                      lz4hc,zstd,deflate (auto: none,lz4,zstd)\n"
+"                      lz4hc,zstd,zstd-stream,deflate (auto: none,lz4,zstd,zstd-stream)\n"
 "  --bandwidth MBIT    send no more than so many megabits a second (any)\n"
 "  --cpu-limit PC      percent of one CPU that the kernel's threads may use (any)\n"
 "  --nice N            nice value of these threads, 0 to 19 (0)\n"

@@ -10,8 +10,11 @@
 
 #include "codec.h"
 
+#define STREAM_WINDOW_LOG	21	/* see FERRY_CODEC_ZSTD_STREAM */
+
 struct decoder {
 	ZSTD_DCtx *zstd;
+	ZSTD_DCtx *stream;	/* in the middle of its frame */
 	z_stream deflate;
 };
 
@@ -21,6 +24,7 @@ static const char *const names[FERRY_NR_CODECS] = {
 	[FERRY_CODEC_LZ4HC] = "lz4hc",
 	[FERRY_CODEC_ZSTD] = "zstd",
 	[FERRY_CODEC_DEFLATE] = "deflate",
+	[FERRY_CODEC_ZSTD_STREAM] = "zstd-stream",
 };
 
 /* The bit of the codec with this name, 0 if there is none. */
@@ -56,6 +60,12 @@ const char *codec_name(unsigned int codec)
 	return codec < FERRY_NR_CODECS ? names[codec] : "unknown";
 }
 
+static bool limit_window(ZSTD_DCtx *stream)
+{
+	return ZSTD_isError(ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax,
+						   STREAM_WINDOW_LOG));
+}
+
 struct decoder *decoder_new(void)
 {
 	struct decoder *d = calloc(1, sizeof(*d));
@@ -63,9 +73,12 @@ struct decoder *decoder_new(void)
 	if (!d)
 		return NULL;
 	d->zstd = ZSTD_createDCtx();
-	/* as in RFC 1951: without a header, of any window */
-	if (d->zstd && inflateInit2(&d->deflate, -MAX_WBITS) == Z_OK)
+	d->stream = ZSTD_createDCtx();
+	/* deflate as in RFC 1951: without a header, of any window */
+	if (d->zstd && d->stream && !limit_window(d->stream) &&
+	    inflateInit2(&d->deflate, -MAX_WBITS) == Z_OK)
 		return d;
+	ZSTD_freeDCtx(d->stream);
 	ZSTD_freeDCtx(d->zstd);
 	free(d);
 	return NULL;
@@ -76,6 +89,7 @@ void decoder_free(struct decoder *d)
 	if (!d)
 		return;
 	inflateEnd(&d->deflate);
+	ZSTD_freeDCtx(d->stream);
 	ZSTD_freeDCtx(d->zstd);
 	free(d);
 }
@@ -93,6 +107,34 @@ static long decode_zstd(struct decoder *d, const void *in, size_t length, void *
 	size_t got = ZSTD_decompressDCtx(d->zstd, out, want, in, length);
 
 	return ZSTD_isError(got) ? -1 : (long)got;
+}
+
+/* As far as there is input and room. False: it is no such frame, or one that ends. */
+static bool decode_on(struct decoder *d, ZSTD_inBuffer *in, ZSTD_outBuffer *out)
+{
+	size_t before, left;
+
+	do {
+		before = in->pos + out->pos;
+		left = ZSTD_decompressStream(d->stream, out, in);
+		if (ZSTD_isError(left) || !left)
+			return false;
+	} while (in->pos + out->pos != before);
+	return true;
+}
+
+/* The piece must give all of its pages, and nothing be left of it. */
+static long decode_stream(struct decoder *d, const void *from, size_t length, void *to,
+			  size_t want)
+{
+	ZSTD_inBuffer in = { .src = from, .size = length };
+	ZSTD_outBuffer out = { .dst = to, .size = want };
+	uint8_t byte;
+	ZSTD_outBuffer surplus = { .dst = &byte, .size = 1 };
+
+	if (!decode_on(d, &in, &out) || !decode_on(d, &in, &surplus) || in.pos != in.size)
+		return -1;
+	return (long)(out.pos + surplus.pos);
 }
 
 static long decode_deflate(struct decoder *d, const void *in, size_t length, void *out,
@@ -120,6 +162,8 @@ int decode(struct decoder *d, unsigned int codec, const void *in, size_t length,
 		got = decode_lz4(in, length, out, want);
 	else if (codec == FERRY_CODEC_ZSTD)
 		got = decode_zstd(d, in, length, out, want);
+	else if (codec == FERRY_CODEC_ZSTD_STREAM)
+		got = decode_stream(d, in, length, out, want);
 	else if (codec == FERRY_CODEC_DEFLATE)
 		got = decode_deflate(d, in, length, out, want);
 

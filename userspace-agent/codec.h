@@ -18,9 +18,10 @@
  * What "auto" stands for. The others take longer than zstd does and make pages no
  * smaller, unless the host has hardware for them.
  */
-#define CODEC_AUTO	(1u << FERRY_CODEC_NONE | 1u << FERRY_CODEC_LZ4 | 1u << FERRY_CODEC_ZSTD)
+#define CODEC_AUTO	(1u << FERRY_CODEC_NONE | 1u << FERRY_CODEC_LZ4 | \
+			 1u << FERRY_CODEC_ZSTD | 1u << FERRY_CODEC_ZSTD_STREAM)
 /* What may be written, for messages. */
-#define CODEC_WORDS	"auto, or one or more of none,lz4,lz4hc,zstd,deflate"
+#define CODEC_WORDS	"auto, or one or more of none,lz4,lz4hc,zstd,zstd-stream,deflate"
 
 /**
  * codec_parse - read "auto", or names with commas in between
@@ -33,7 +34,7 @@ bool codec_parse(const char *text, uint64_t *codecs);
 /* The name of FERRY_CODEC_x; "unknown" for one from the future. */
 const char *codec_name(unsigned int codec);
 
-/* Decodes; one for each thread. */
+/* Decodes; one for each stream of records, in their order. */
 struct decoder;
 
 /* Returns NULL when there is no memory. */
@@ -49,7 +50,8 @@ void decoder_free(struct decoder *d);
  * @out:	@want bytes, which is what they must decode to; on failure it
  *		holds anything
  *
- * Allocates no memory, whatever @in asks for.
+ * Allocates no memory, whatever @in asks for, but for FERRY_CODEC_ZSTD_STREAM, whose window is
+ * bounded. After a failure no further payload of that codec can be decoded.
  *
  * Returns 0, or -1 with @why set.
  */

@@ -293,6 +293,8 @@ static const char *pages_fault(const struct wire_record *r)
 		return r->length == bytes ? NULL : "length of raw pages is wrong";
 	if (r->codec >= FERRY_NR_CODECS)
 		return "unknown codec";
+	if (r->codec == FERRY_CODEC_ZSTD_STREAM)
+		bytes += FERRY_RECORD_EXTRA;
 	return r->length && r->length <= bytes ?
 		NULL : "length of compressed pages out of range";
 }

@@ -44,6 +44,8 @@ void shadow_free(struct shadow *s)
 		must(munmap(b->map, b->pages * RAM_PAGE));
 		must(munmap(b->sent, b->pages * sizeof(*b->sent)));
 	}
+	for (i = 0; i < FERRY_MAX_CHANNELS; i++)
+		decoder_free(s->decoder[i]);
 	hash_free(s->hash);
 	memset(s, 0, sizeof(*s));
 }
@@ -81,15 +83,16 @@ static void put_pages(struct shadow *s, uint32_t id, uint64_t page, uint64_t pag
 	}
 }
 
-static void put_encoded(struct shadow *s, const struct wire_record *r, const uint8_t *payload)
+static void put_encoded(struct shadow *s, unsigned int channel, const struct wire_record *r,
+			const uint8_t *payload)
 {
 	static uint8_t out[FERRY_RECORD_MAX_PAGES * FERRY_PAGE_SIZE];
-	static struct decoder *decoder;
+	struct decoder **decoder = &s->decoder[channel];
 	struct failure why = { 0 };
 
-	if (!decoder && !(decoder = decoder_new()))
+	if (!*decoder && !(*decoder = decoder_new()))
 		s->fault = "no memory to decode";
-	else if (decode(decoder, r->codec, payload, r->length, out, r->count * FERRY_PAGE_SIZE, &why))
+	else if (decode(*decoder, r->codec, payload, r->length, out, r->count * FERRY_PAGE_SIZE, &why))
 		s->fault = "a payload that cannot be decoded to its pages";
 	else
 		put_pages(s, r->block, r->page, r->count, out);
@@ -101,7 +104,6 @@ void shadow_sink(void *shadow, unsigned int channel,
 	struct shadow *s = shadow;
 	struct shadow_block *b;
 
-	(void)channel;
 	if (s->fault || r->type == FERRY_RECORD_PASS_END)
 		return;
 	if (r->block >= FERRY_MAX_RAM || !s->block[r->block].map) {
@@ -120,7 +122,7 @@ void shadow_sink(void *shadow, unsigned int channel,
 		put_pages(s, r->block, r->page, r->count, payload);
 		s->raw += r->count;
 	} else {
-		put_encoded(s, r, payload);
+		put_encoded(s, channel, r, payload);
 		s->encoded += r->count;
 	}
 }

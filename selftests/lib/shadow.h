@@ -19,6 +19,7 @@ struct shadow_block {
 
 struct shadow {
 	struct shadow_block block[FERRY_MAX_RAM];
+	struct decoder *decoder[FERRY_MAX_CHANNELS];
 	struct hash *hash;	/* NULL: no digests are kept */
 	const char *fault;	/* a record that cannot be applied, or NULL */
 	uint64_t zero;		/* pages that came in each kind of record */

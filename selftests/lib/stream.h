@@ -8,8 +8,7 @@
 
 #include "wire.h"
 
-#define STREAM_MAX_RECORD (sizeof(struct ferry_record) + \
-			   FERRY_RECORD_MAX_PAGES * FERRY_PAGE_SIZE)
+#define STREAM_MAX_RECORD (sizeof(struct ferry_record) + FERRY_RECORD_MAX_PAYLOAD)
 
 /* Called for each record that is in order; PASS_END included. */
 typedef void stream_sink_fn(void *context, unsigned int channel,

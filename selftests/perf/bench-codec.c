@@ -83,16 +83,26 @@ static struct cost kernel_cost(unsigned int codec)
 
 /* --- the libraries, with the kernel's parameters */
 
-static ZSTD_CCtx *zstd;
+static ZSTD_CCtx *zstd, *stream;
 static z_stream deflater;
 static uint8_t hc_state[1 << 19];
 
 static void open_libraries(void)
 {
 	zstd = ZSTD_createCCtx();
-	if (!zstd || deflateInit2(&deflater, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -11, 8, Z_DEFAULT_STRATEGY) ||
+	stream = ZSTD_createCCtx();
+	if (!zstd || !stream || deflateInit2(&deflater, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -11, 8, Z_DEFAULT_STRATEGY) ||
 	    LZ4_sizeofStateHC() > (int)sizeof(hc_state))
 		die("no libraries");
+}
+
+static size_t library_stream(const uint8_t *from, size_t size, uint8_t *to)
+{
+	ZSTD_inBuffer in = { .src = from, .size = size };
+	ZSTD_outBuffer out = { .dst = to, .size = ROOM };
+
+	ZSTD_compressStream2(stream, &out, &in, ZSTD_e_flush);
+	return out.pos;
 }
 
 static size_t library(unsigned int codec, const uint8_t *in, size_t size, uint8_t *out)
@@ -102,6 +112,8 @@ static size_t library(unsigned int codec, const uint8_t *in, size_t size, uint8_
 		return LZ4_compress_default((const char *)in, (char *)out, size, ROOM);
 	case FERRY_CODEC_LZ4HC:
 		return LZ4_compress_HC_extStateHC(hc_state, (const char *)in, (char *)out, size, ROOM, 9);
+	case FERRY_CODEC_ZSTD_STREAM:
+		return library_stream(in, size, out);
 	case FERRY_CODEC_ZSTD:
 		return ZSTD_compressCCtx(zstd, out, ROOM, in, size, 3);
 	}
@@ -121,6 +133,8 @@ static struct cost library_cost(unsigned int codec, unsigned int run)
 	uint64_t i, begin;
 	size_t size = run * RAM_PAGE, n;
 
+	ZSTD_CCtx_reset(stream, ZSTD_reset_session_only);
+	ZSTD_CCtx_setParameter(stream, ZSTD_c_compressionLevel, 6);
 	for (i = 0; i < runs; i++) {
 		begin = now_ns();
 		n = library(codec, ram.map + content[i] * RAM_PAGE, size, out);
@@ -159,7 +173,8 @@ static void compare(unsigned int codec, unsigned int run)
 int main(int argc, char **argv)
 {
 	static const unsigned int codecs[] = {
-		FERRY_CODEC_LZ4, FERRY_CODEC_ZSTD, FERRY_CODEC_DEFLATE, FERRY_CODEC_LZ4HC,
+		FERRY_CODEC_LZ4, FERRY_CODEC_ZSTD, FERRY_CODEC_ZSTD_STREAM, FERRY_CODEC_DEFLATE,
+		FERRY_CODEC_LZ4HC,
 	};
 	static const unsigned int joined[] = { 1, 4, 16 };
 	size_t i, j;

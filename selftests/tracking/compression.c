@@ -19,6 +19,7 @@
 #define RING		(1ul << 20)
 #define STEP		(RING / 8)	/* bytes that wait, from one rung to the next */
 #define RECORD_PAGES	16u
+#define STREAM_PAGES	256ul		/* 1 MiB, which the window holds */
 #define AUTO		(FERRY_BIT(NONE) | FERRY_BIT(LZ4) | FERRY_BIT(ZSTD))
 
 static struct ram ram;
@@ -219,6 +220,43 @@ static void test_futility(void)
 	detach();
 }
 
+/* The first pages of RAM get other content, all the same one. */
+static uint64_t bytes_of_rewritten(uint8_t content)
+{
+	uint64_t before = stats().codec[FERRY_CODEC_ZSTD_STREAM].bytes;
+	unsigned long page;
+
+	for (page = 0; page < STREAM_PAGES; page++)
+		ram.map[page * RAM_PAGE] = content;
+	ferry_must_pass(&ferry, 0);
+	return stats().codec[FERRY_CODEC_ZSTD_STREAM].bytes - before;
+}
+
+/* A frame through all records: what was sent lately is known, also across passes. */
+static void test_stream(void)
+{
+	struct ferry_status status;
+	uint64_t first, again;
+
+	fill(RAM_PAGE / 2);
+	attach(FERRY_BIT(ZSTD_STREAM));
+	must(ferry_status(&ferry, 0, &status));
+	ktap_ok(status.memory > 2 << 20, "zstd-stream: its memory is told, %lu bytes",
+		(unsigned long)status.memory);
+	ferry_must_pass(&ferry, 0);
+	first = bytes_of_rewritten(3);
+	again = bytes_of_rewritten(4);
+	ktap_ok(first >= STREAM_PAGES * RAM_PAGE / 2 && again < first / 20,
+		"zstd-stream: %lu bytes, and of the same pages once more %lu", (unsigned long)first,
+		(unsigned long)again);
+	ktap_ok(equal(), "shadow equals RAM");
+
+	fill(RAM_PAGE);
+	ferry_must_pass(&ferry, 0);
+	ktap_ok(equal() && stats().untried, "noise is rarely tried, and arrives");
+	detach();
+}
+
 static int workers(uint32_t cpu_limit, int32_t nice)
 {
 	struct ferry_workers w = { .cpu_limit = cpu_limit, .nice = nice };
@@ -286,7 +324,7 @@ static void test_nice(void)
 
 int main(void)
 {
-	ktap_plan(5 + 4 + 2 + 1 + 4 + 6 + 4 + 1);
+	ktap_plan(5 + 4 + 2 + 1 + 4 + 4 + 6 + 4 + 1);
 	ferry_load_module();
 	ram_create(&ram, &(struct ram_spec) { .size = PAGES * RAM_PAGE });
 	fill(RAM_PAGE / 2);
@@ -296,6 +334,7 @@ int main(void)
 	test_batches();
 	test_control();
 	test_futility();
+	test_stream();
 	test_budget();
 	test_nice();
 

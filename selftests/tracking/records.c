@@ -67,7 +67,9 @@ static void check_kind(const struct wire_record *r, const uint8_t *payload)
 		return;
 	}
 	if (r->codec != FERRY_CODEC_NONE) {
-		seen.futile += r->length >= r->count * FERRY_PAGE_SIZE;
+		/* what has become a part of a frame must be sent */
+		seen.futile += r->length >= r->count * FERRY_PAGE_SIZE +
+			       (r->codec == FERRY_CODEC_ZSTD_STREAM ? FERRY_RECORD_EXTRA + 1 : 0);
 		seen.payload += r->length;
 	}
 	for (i = 0; i < r->count; i++) {
@@ -329,7 +331,7 @@ static void test_codec(unsigned int codec)
 	ferry_must_pass(&ferry, 0);
 	ktap_ok(shadow.encoded && !differences(), "%s: %lu pages are encoded, in %lu bytes; shadow equals RAM",
 		codec_name(codec), shadow.encoded, (unsigned long)seen.payload);
-	ktap_ok(!seen.futile, "%s: no record is longer than its page", codec_name(codec));
+	ktap_ok(!seen.futile, "%s: no record is longer than it may be", codec_name(codec));
 }
 
 /* What is on the ring when the device is closed can still be read, then it hangs up. */

@@ -124,7 +124,7 @@ void test_attach(void)
 	test_exec();
 
 	f = fresh();
-	expect(EOPNOTSUPP, ferry_attach(f, getpid(), 1ull << FERRY_NR_CODECS), "attach: codec 5");
+	expect(EOPNOTSUPP, ferry_attach(f, getpid(), 1ull << FERRY_NR_CODECS), "attach: a codec from the future");
 	expect(EOPNOTSUPP, ferry_attach(f, getpid(), FERRY_BIT(LZ4) | 1ull << 63), "attach: codec 63");
 	expect(EOPNOTSUPP, ferry_attach(f, getpid(), 0), "attach: no codec at all");
 	expect(EOPNOTSUPP, ferry_attach(f, getpid(), -1), "attach: any codec");

@@ -78,7 +78,8 @@ static int decode_exact(unsigned int codec, const void *in, size_t length, size_
 	return result;
 }
 
-#define each_codec(c) (unsigned int c = FERRY_CODEC_LZ4; c < FERRY_NR_CODECS; c++)
+/* Those whose payloads stand for themselves. */
+#define each_codec(c) (unsigned int c = FERRY_CODEC_LZ4; c <= FERRY_CODEC_DEFLATE; c++)
 
 static const char *const wrong[] = {
 	"", ",", "gzip", "lz", "lz4h", "lz4,", ",lz4", "lz4,,zstd", "lz4 zstd", "auto,lz4",
@@ -190,6 +191,100 @@ static void test_a_failure_leaves_no_trace(void **state)
 	}
 }
 
+/* --- one frame through all payloads */
+
+static ZSTD_CCtx *begin_frame(int window_log)
+{
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+
+	assert_non_null(c);
+	ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, 6);
+	ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log);
+	return c;
+}
+
+/* The next piece, of @want bytes of content from @at on, into payload. Returns its bytes. */
+static size_t piece(ZSTD_CCtx *c, size_t at, size_t want, ZSTD_EndDirective how)
+{
+	ZSTD_inBuffer in = { .src = content + at, .size = want };
+	ZSTD_outBuffer to = { .dst = payload, .size = sizeof(payload) };
+
+	assert_int_equal(ZSTD_compressStream2(c, &to, &in, how), 0);
+	assert_int_equal(in.pos, in.size);
+	return to.pos;
+}
+
+static int decode_piece(size_t length, size_t want, struct failure *why)
+{
+	return decode_exact(FERRY_CODEC_ZSTD_STREAM, payload, length, want, why);
+}
+
+static void renew_decoder(void)
+{
+	decoder_free(decoder);
+	decoder = decoder_new();
+	assert_non_null(decoder);
+}
+
+static void test_pieces_of_a_frame(void **state)
+{
+	ZSTD_CCtx *c = begin_frame(21);
+	struct failure why;
+	size_t first, again;
+
+	(void)state;
+	renew_decoder();
+	first = piece(c, 0, MAX, ZSTD_e_flush);
+	assert_int_equal(decode_piece(first, MAX, &why), 0);
+	assert_memory_equal(out, content, MAX);
+	/* another codec in between is none of its business */
+	again = encode(FERRY_CODEC_ZSTD, FERRY_PAGE_SIZE);
+	assert_int_equal(decode_exact(FERRY_CODEC_ZSTD, payload, again, FERRY_PAGE_SIZE, &why), 0);
+	/* the same once more is known already */
+	again = piece(c, 0, MAX, ZSTD_e_flush);
+	assert_true(again < first / 4);
+	assert_int_equal(decode_piece(again, MAX, &why), 0);
+	assert_memory_equal(out, content, MAX);
+	again = piece(c, 100, FERRY_PAGE_SIZE, ZSTD_e_flush);
+	assert_int_equal(decode_piece(again, FERRY_PAGE_SIZE, &why), 0);
+	assert_memory_equal(out, content + 100, FERRY_PAGE_SIZE);
+	ZSTD_freeCCtx(c);
+}
+
+/* What goes on after a failure is no longer the frame; each begins a new one. */
+static void test_bad_pieces_are_refused(void **state)
+{
+	static const struct {
+		int window_log;
+		ZSTD_EndDirective how;
+		size_t cut, claimed;
+	} bad[] = {
+		{ 21, ZSTD_e_flush, 1, MAX },			/* cut short */
+		{ 21, ZSTD_e_flush, 0, MAX / 2 },		/* more than it says */
+		{ 21, ZSTD_e_end, 0, MAX },			/* the frame ends */
+		{ 22, ZSTD_e_flush, 0, MAX },			/* too large a window */
+	};
+	struct failure why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ZSTD_CCtx *c = begin_frame(bad[i].window_log);
+		size_t length = piece(c, 0, MAX, bad[i].how);
+
+		renew_decoder();
+		if (!decode_piece(length - bad[i].cut, bad[i].claimed, &why))
+			fail_msg("number %zu was decoded", i);
+		ZSTD_freeCCtx(c);
+	}
+	for (size_t i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)(i * 251 >> 3);
+	renew_decoder();
+	assert_int_equal(decode_piece(1000, FERRY_PAGE_SIZE, &why), -1);
+	renew_decoder();
+	assert_int_equal(decode_piece(0, FERRY_PAGE_SIZE, &why), -1);
+	renew_decoder();
+}
+
 static void test_no_codec_is_no_codec(void **state)
 {
 	struct failure why;
@@ -209,6 +304,8 @@ int main(void)
 		cmocka_unit_test(test_bytes_after_the_end_are_refused),
 		cmocka_unit_test(test_noise_is_refused),
 		cmocka_unit_test(test_a_failure_leaves_no_trace),
+		cmocka_unit_test(test_pieces_of_a_frame),
+		cmocka_unit_test(test_bad_pieces_are_refused),
 		cmocka_unit_test(test_no_codec_is_no_codec),
 	};
 

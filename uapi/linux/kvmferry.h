@@ -90,8 +90,11 @@
 #define FERRY_RECORD_ZERO		2
 #define FERRY_RECORD_PASS_END		3
 
-/* Most pages in one record, and so most bytes in one payload. */
+/* Most pages in one record, and most bytes in one payload. */
 #define FERRY_RECORD_MAX_PAGES		16	/* PAGES: 64 KiB decoded */
+#define FERRY_RECORD_MAX_PAYLOAD	(16 * 4096 + FERRY_RECORD_EXTRA)
+/* CODEC_ZSTD_STREAM: how much longer than its pages a payload may be */
+#define FERRY_RECORD_EXTRA		64
 #define FERRY_RECORD_MAX_ZERO		512	/* ZERO: one chunk */
 
 #define FERRY_CODEC_NONE		0	/* as they are */
@@ -99,7 +102,12 @@
 #define FERRY_CODEC_LZ4HC		2	/* the same, smaller and made with more effort */
 #define FERRY_CODEC_ZSTD		3	/* one Zstandard frame */
 #define FERRY_CODEC_DEFLATE		4	/* one raw DEFLATE stream */
-#define FERRY_NR_CODECS			5
+/*
+ * The next piece of one Zstandard frame, flushed: a frame without end, in the order of
+ * the channel's records with this codec, whose window is at most 2^21 bytes.
+ */
+#define FERRY_CODEC_ZSTD_STREAM		5
+#define FERRY_NR_CODECS			6
 
 /**
  * struct ferry_record - header of a record, big-endian, 32 bytes
