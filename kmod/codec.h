@@ -37,7 +37,6 @@ struct ferry_codec {
 	struct ferry_zstream zstream;
 };
 
-
 u64 ferry_codecs_available(void);
 int ferry_codec_init(struct ferry_codec *codec, u32 id);
 void ferry_codec_destroy(struct ferry_codec *codec);

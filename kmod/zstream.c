@@ -7,7 +7,7 @@
 #include "zstream.h"
 
 #define LEVEL		6
-#define WINDOW_LOG	21	/* as the ABI says; the level's own, today */
+#define WINDOW_LOG	21U	/* as the ABI says; the level's own, today */
 
 /**
  * ferry_zstream_available() - Does this kernel have the library?
@@ -33,7 +33,7 @@ int ferry_zstream_init(struct ferry_zstream *z)
 	zstd_parameters parameters = zstd_get_params(LEVEL, 0);
 
 	parameters.cParams.windowLog = min(parameters.cParams.windowLog,
-					   (unsigned int)WINDOW_LOG);
+					   WINDOW_LOG);
 	z->size = zstd_cstream_workspace_bound(&parameters.cParams);
 	z->workspace = kvmalloc(z->size, GFP_KERNEL_ACCOUNT);
 	if (!z->workspace)
@@ -57,7 +57,7 @@ void ferry_zstream_destroy(struct ferry_zstream *z)
 	*z = (struct ferry_zstream){};
 }
 
-static bool put_page_bytes(zstd_cstream *stream, zstd_out_buffer *out, void *page)
+static bool feed_page(zstd_cstream *stream, zstd_out_buffer *out, void *page)
 {
 	zstd_in_buffer in = { .src = page, .size = PAGE_SIZE };
 
@@ -92,7 +92,7 @@ u32 ferry_zstream_encode(struct ferry_zstream *z, void * const *page,
 	if (!z->stream)
 		return 0;
 	for (i = 0; i < pages; i++)
-		if (!put_page_bytes(z->stream, &out, page[i]))
+		if (!feed_page(z->stream, &out, page[i]))
 			goto broken;
 	/* Anything but 0: an error, or there was no room for all of it. */
 	if (zstd_flush_stream(z->stream, &out))

@@ -92,9 +92,8 @@
 
 /* Most pages in one record, and most bytes in one payload. */
 #define FERRY_RECORD_MAX_PAGES		16	/* PAGES: 64 KiB decoded */
+#define FERRY_RECORD_EXTRA		64	/* bytes; see CODEC_ZSTD_STREAM */
 #define FERRY_RECORD_MAX_PAYLOAD	(16 * 4096 + FERRY_RECORD_EXTRA)
-/* CODEC_ZSTD_STREAM: how much longer than its pages a payload may be */
-#define FERRY_RECORD_EXTRA		64
 #define FERRY_RECORD_MAX_ZERO		512	/* ZERO: one chunk */
 
 #define FERRY_CODEC_NONE		0	/* as they are */
@@ -104,7 +103,8 @@
 #define FERRY_CODEC_DEFLATE		4	/* one raw DEFLATE stream */
 /*
  * The next piece of one Zstandard frame, flushed: a frame without end, in the order of
- * the channel's records with this codec, whose window is at most 2^21 bytes.
+ * the channel's records with this codec, whose window is at most 2^21 bytes. The
+ * payload may be FERRY_RECORD_EXTRA bytes longer than the pages.
  */
 #define FERRY_CODEC_ZSTD_STREAM		5
 #define FERRY_NR_CODECS			6
