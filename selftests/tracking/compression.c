@@ -246,7 +246,8 @@ static void test_stream(void)
 	ferry_must_pass(&ferry, 0);
 	first = bytes_of_rewritten(3);
 	again = bytes_of_rewritten(4);
-	ktap_ok(first >= STREAM_PAGES * RAM_PAGE / 2 && again < first / 20,
+	/* half of each page is noise: nothing makes much less of that */
+	ktap_ok(first > STREAM_PAGES * RAM_PAGE * 7 / 16 && again < first / 20,
 		"zstd-stream: %lu bytes, and of the same pages once more %lu", (unsigned long)first,
 		(unsigned long)again);
 	ktap_ok(equal(), "shadow equals RAM");
