@@ -58,21 +58,9 @@ static uint64_t model_ms(const struct eta *e, const struct eta_sample *s)
 	return (uint64_t)((sum + pages) / e->carried * 1000);
 }
 
-enum eta_change eta_look(struct eta *e, const struct eta_sample *s, int64_t now_us)
+/* Not at once: it may be a slow moment. */
+static enum eta_change be_late(struct eta *e, uint64_t ms, int64_t now_us)
 {
-	uint64_t ms;
-
-	measure(e, s);
-	ms = model_ms(e, s);
-	if (ms <= e->told_ms) {
-		e->told_ms = ms;
-		e->late_since = 0;
-		return ETA_STEADY;
-	}
-	if (!is_late(e->told_ms, ms)) {
-		e->late_since = 0;
-		return ETA_STEADY;
-	}
 	if (!e->late_since)
 		e->late_since = now_us;
 	if (now_us - e->late_since < LATE_US)
@@ -80,4 +68,18 @@ enum eta_change eta_look(struct eta *e, const struct eta_sample *s, int64_t now_
 	e->told_ms = ms;
 	e->late_since = 0;
 	return ETA_LATE;
+}
+
+enum eta_change eta_look(struct eta *e, const struct eta_sample *s, int64_t now_us)
+{
+	uint64_t ms;
+
+	measure(e, s);
+	ms = model_ms(e, s);
+	if (ms <= e->told_ms)
+		e->told_ms = ms;
+	else if (is_late(e->told_ms, ms))
+		return be_late(e, ms, now_us);
+	e->late_since = 0;
+	return ETA_STEADY;
 }

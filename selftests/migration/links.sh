@@ -15,14 +15,6 @@ shape() {
 	on_host a tc qdisc replace dev ferry-a root ${1:-$LINK}
 }
 
-# until_told TEXT: a message of the sender's
-until_told() {
-	told_so() { grep -q "\"text\":\"[^\"]*\($1\)" "$GUEST_DIR/a/send.out" || host_idle a send; }
-	guest_until 60 told_so "$1" && host_runs a send && return
-	ktap_note "never told: $1"
-	return 1
-}
-
 # The migration that was begun comes to its good end.
 arrives() {
 	agent_end a send || return 1
@@ -44,28 +36,22 @@ at_rest() {
 	begin --codec none
 	in_mid_pass a || return 1
 	shape "netem loss 100%"
-	until_told "no byte of RAM has moved for 3 s" || return 1
+	sender_tells a "no byte of RAM has moved for 3 s" || return 1
 	[ "$(guest_status a)" = running ] && guest_continues a || return 1
 	shape
-	until_told "RAM moves again" && arrives
+	sender_tells a "RAM moves again" && arrives
 }
 
 trickle() {
 	shape
 	begin --codec none
-	until_left_known || return 1
+	# only what has been told can turn out wrong
+	sender_tells a '"left_ms":[0-9]' || return 1
 	shape "tbf rate 100kbit burst 16kb latency 1s"
-	until_told "it takes longer than it looked\|no end is in sight" || return 1
+	sender_tells a "it takes longer than it looked|no end is in sight" || return 1
 	[ "$(guest_status a)" = running ] && guest_continues a || return 1
 	shape
 	arrives
-}
-
-# Only what has been told can turn out wrong.
-until_left_known() {
-	known() { grep -q '"left_ms":[0-9]' "$GUEST_DIR/a/send.out" || host_idle a send; }
-	guest_until 60 known
-	host_runs a send
 }
 
 # Each half of the streams leaves from an address of its own.
@@ -90,7 +76,7 @@ busiest_port() {
 
 one_silent() {
 	local port
-	GUEST_TIMEOUT=8
+	local GUEST_TIMEOUT=8
 	shape
 	begin --codec none --channels 4
 	in_mid_pass a || return 1
@@ -99,7 +85,6 @@ one_silent() {
 	on_host a tc filter add dev ferry-a egress protocol ip u32 match ip sport "$port" 0xffff action drop
 	stays_here 1 1 "a data stream broke: Connection timed out|no byte of RAM has moved" || return 1
 	on_host a tc qdisc del dev ferry-a clsact
-	GUEST_TIMEOUT=60
 }
 
 one_reset() {
@@ -111,14 +96,13 @@ one_reset() {
 }
 
 severed() {
-	GUEST_TIMEOUT=8
+	local GUEST_TIMEOUT=8
 	shape
 	begin --codec none
 	in_mid_pass a || return 1
 	on_host a ip link set ferry-a down
 	stays_here 1 1 "no byte of RAM has moved|within 8 s|broke" || return 1
 	on_host a ip link set ferry-a up
-	GUEST_TIMEOUT=60
 }
 
 # --- not filled

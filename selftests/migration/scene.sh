@@ -195,12 +195,12 @@ at_stage() { sender_tells "$1" "\"name\":\"$2\""; }
 # Wait until RAM is under way: in the middle of everything. in_mid_pass HOST
 in_mid_pass() { sender_tells "$1" '"event":"pass"'; }
 
-# sender_tells HOST TEXT: wait until it has written this
+# sender_tells HOST REGEX: wait until it has written something like this, while it runs
 sender_tells() {
 	local end=$((SECONDS + GUEST_PATIENCE)) said
 	while host_runs "$1" send && [ "$SECONDS" -lt "$end" ]; do
 		IFS= read -r -d '' said <"$GUEST_DIR/$1/send.out" || true
-		[[ $said != *"$2"* ]] || return 0
+		[[ ! $said =~ $2 ]] || return 0
 		guest_nap 0.02
 	done
 	ktap_note "the sender has not come to $2; its end:"
