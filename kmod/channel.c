@@ -68,17 +68,17 @@ static int channel_equip(struct ferry_channel *channel)
 		return err;
 
 	err = -ENOMEM;
-	channel->hash = ferry_hash_desc(channel->vm->hash);
-	if (!channel->hash)
+	channel->hasher = ferry_hasher_new(channel->vm->key);
+	if (!channel->hasher)
 		goto err_record;
 
 	err = init_codecs(channel);
 	if (err)
-		goto err_hash;
+		goto err_hasher;
 	return 0;
 
-err_hash:
-	kfree_sensitive(channel->hash);
+err_hasher:
+	ferry_hasher_free(channel->hasher);
 err_record:
 	ferry_record_destroy(channel);
 	return err;
@@ -87,7 +87,7 @@ err_record:
 static void channel_strip(struct ferry_channel *channel)
 {
 	destroy_codecs(channel);
-	kfree_sensitive(channel->hash);
+	ferry_hasher_free(channel->hasher);
 	ferry_record_destroy(channel);
 }
 

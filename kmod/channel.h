@@ -17,8 +17,8 @@
 #include "record.h"
 #include "ring.h"
 
+struct ferry_hasher;
 struct ferry_vm;
-struct shash_desc;
 struct task_struct;
 
 /* What a channel has done so far; written by its worker, read by anyone. */
@@ -50,7 +50,7 @@ struct ferry_counters {
  * @pass_done:	number of the last pass that the worker has finished
  * @sequence:	of the next record
  * @codec:	its compressors, by FERRY_CODEC_*
- * @hash:	its hash state
+ * @hasher:	what its worker hashes with
  * @budget:	the CPU time of its worker
  * @turn:	the chunk being worked on
  * @ram:	the RAM block that batch and zero run are of
@@ -69,7 +69,7 @@ struct ferry_channel {
 	u64 pass_done;
 	u32 sequence;
 	struct ferry_codec codec[FERRY_NR_CODECS];
-	struct shash_desc *hash;
+	struct ferry_hasher *hasher;
 	struct ferry_budget budget;
 	struct ferry_turn turn;
 	struct ferry_ram *ram;

@@ -58,7 +58,7 @@ static int send_page(struct ferry_channel *channel, struct ferry_ram *ram,
 	check_pinned(channel, ram, page, &refs);
 
 	zero = !ret || !memchr_inv(copy, 0, PAGE_SIZE);
-	ret = ferry_hash_page(channel->hash, ram->id, page, zero ? NULL : copy,
+	ret = ferry_hash_page(channel->hasher, ram->id, page, zero ? NULL : copy,
 			      &hash);
 	if (ret)
 		return ret;

@@ -326,7 +326,7 @@ int ferry_vm_get_pending(struct ferry_vm *vm, const struct ferry_pending *arg)
 }
 
 /* Reads all of a block as it is now. */
-static int digest_now(const struct ferry_ram *ram, struct shash_desc *desc,
+static int digest_now(const struct ferry_ram *ram, struct ferry_hasher *hasher,
 		      void *page, struct ferry_hash *digest)
 {
 	unsigned long i;
@@ -342,7 +342,7 @@ static int digest_now(const struct ferry_ram *ram, struct shash_desc *desc,
 			return ret;
 		if (!ret || !memchr_inv(page, 0, PAGE_SIZE))
 			continue;
-		ret = ferry_hash_page(desc, ram->id, i, page, &hash);
+		ret = ferry_hash_page(hasher, ram->id, i, page, &hash);
 		if (ret)
 			return ret;
 		ferry_hash_xor(digest, &hash);
@@ -357,14 +357,14 @@ static int digest_now(const struct ferry_ram *ram, struct shash_desc *desc,
 static int digest_full(struct ferry_vm *vm, const struct ferry_ram *ram,
 		       struct ferry_hash *digest)
 {
-	struct shash_desc *desc = ferry_hash_desc(vm->hash);
+	struct ferry_hasher *hasher = ferry_hasher_new(vm->key);
 	void *page = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	int err = -ENOMEM;
 
-	if (desc && page)
-		err = digest_now(ram, desc, page, digest);
+	if (hasher && page)
+		err = digest_now(ram, hasher, page, digest);
 	free_page((unsigned long)page);
-	kfree_sensitive(desc);
+	ferry_hasher_free(hasher);
 	return err;
 }
 

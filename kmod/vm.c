@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One migrating VM: its life, its MMU notifier, its passes. See vm.h. */
 
-#include <crypto/hash.h>
 #include <linux/kthread.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
@@ -183,9 +182,9 @@ static int attach(struct ferry_vm *vm, struct mm_struct *mm,
 	int err;
 
 	ferry_ladder_make(&vm->ladder, arg->codecs);
-	vm->hash = ferry_hash_key(arg->key);
-	if (IS_ERR(vm->hash))
-		return PTR_ERR(vm->hash);
+	vm->key = ferry_hash_key_new(arg->key);
+	if (IS_ERR(vm->key))
+		return PTR_ERR(vm->key);
 
 	ferry_unprotect_hook();
 	err = ferry_registry_add(vm, mm, arg->pid);
@@ -212,7 +211,7 @@ err_registry:
 	put_mm(vm);
 err_hook:
 	ferry_unprotect_unhook();
-	crypto_free_shash(vm->hash);
+	ferry_hash_key_free(vm->key);
 	return err;
 }
 
@@ -614,7 +613,7 @@ void ferry_vm_destroy(struct ferry_vm *vm)
 		ferry_ram_destroy(vm->ram[i]);
 	if (vm->mm) {
 		put_mm(vm);
-		crypto_free_shash(vm->hash);
+		ferry_hash_key_free(vm->key);
 	}
 	mutex_destroy(&vm->lock);
 	kfree(vm);

@@ -26,8 +26,8 @@
 #include "limit.h"
 #include "unprotect.h"
 
-struct crypto_shash;
 struct ferry_channel;
+struct ferry_hash_key;
 struct ferry_ram;
 struct pid;
 
@@ -40,7 +40,7 @@ struct pid;
  *		reference to the structure, not to its users
  * @pid:	the VM's process; for onlookers
  * @notifier:	tells when its mappings change
- * @hash:	keyed hash of pages
+ * @key:	of the page hashes
  * @ladder:	the codecs that channels may use
  * @cpu_limit:	percent of a CPU that the workers may use together, 0 any
  * @nice:	of the workers
@@ -70,7 +70,7 @@ struct ferry_vm {
 	struct mm_struct *mm;
 	struct pid *pid;
 	struct mmu_notifier notifier;
-	struct crypto_shash *hash;
+	struct ferry_hash_key *key;
 	struct ferry_ladder ladder;
 	u32 cpu_limit;
 	s32 nice;
