@@ -3,10 +3,13 @@
 
 #include <crypto/acompress.h>
 #include <linux/kvmferry.h>
+#include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "codec.h"
 #include "fault.h"
+#include "record.h"
 
 /*
  * A record must save this much, in bytes for each page: what is less is not worth
@@ -117,43 +120,47 @@ u64 ferry_codec_memory(const struct ferry_codec *codec)
 	return codec->zstream.size;
 }
 
+/*
+ * One piece of memory to another: from 6.15 on that is all that the crypto API's software
+ * codecs take.
+ */
+static u32 encode(struct ferry_codec *codec, const struct ferry_batch *batch)
+{
+	u32 size = batch->count * PAGE_SIZE, most = most_of(batch->count);
+	struct scatterlist src, dst;
+
+	sg_init_one(&src, batch->data, size);
+	sg_init_one(&dst, batch->bounce, most);
+	acomp_request_set_params(codec->req, &src, &dst, size, most);
+	if (crypto_wait_req(crypto_acomp_compress(codec->req), &codec->wait) ||
+	    codec->req->dlen > most)
+		return 0;
+	return codec->req->dlen;
+}
+
 /**
- * ferry_codec_encode() - Encode pages, straight onto a ring
+ * ferry_codec_encode() - Encode the pages of a batch
  * @codec: the codec
- * @page: @pages times PAGE_SIZE bytes, in the linear mapping, that nobody else
- *	writes to
- * @pages: up to FERRY_RECORD_MAX_PAGES
- * @ring: with room for so many bytes at @offset from its head
- * @offset: bytes
+ * @batch: not empty; its bounce buffer is overwritten
+ * @to: room for as many bytes as they are, and FERRY_RECORD_EXTRA
  *
  * Any failure of the codec is an answer too: send the pages as they are. What
  * FERRY_CODEC_ZSTD_STREAM has made must be sent even if it is longer.
  *
- * Context: Process context, the ring's producer. May sleep.
+ * Context: Process context, the worker. May sleep.
  * Return: bytes to send instead of the pages, or 0 when they do not get smaller.
  */
-u32 ferry_codec_encode(struct ferry_codec *codec, void * const *page,
-		       unsigned int pages, struct ferry_ring_buffer *ring,
-		       u64 offset)
+u32 ferry_codec_encode(struct ferry_codec *codec,
+		       const struct ferry_batch *batch, void *to)
 {
-	u32 most = most_of(pages);
-	unsigned int i;
-	int err;
+	u32 length;
 
 	if (ferry_fault(FERRY_FAULT_ENCODE_ERROR))
 		return 0;
 	if (codec->zstream.workspace)
-		return ferry_zstream_encode(&codec->zstream, page, pages,
-					    ferry_ring_place(ring) + offset);
-
-	sg_init_table(codec->src, pages);
-	for (i = 0; i < pages; i++)
-		sg_set_buf(&codec->src[i], page[i], PAGE_SIZE);
-	ferry_ring_sg(ring, offset, most, codec->dst);
-	acomp_request_set_params(codec->req, codec->src, codec->dst,
-				 pages * PAGE_SIZE, most);
-	err = crypto_wait_req(crypto_acomp_compress(codec->req), &codec->wait);
-	if (err || codec->req->dlen > most)
-		return 0;
-	return codec->req->dlen;
+		return ferry_zstream_encode(&codec->zstream, batch->data,
+					    batch->count * PAGE_SIZE, to);
+	length = encode(codec, batch);
+	memcpy(to, batch->bounce, length);
+	return length;
 }

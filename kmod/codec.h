@@ -10,39 +10,33 @@
 
 #include <linux/crypto.h>
 #include <linux/kvmferry.h>
-#include <linux/scatterlist.h>
 #include <linux/types.h>
 
-#include "ring.h"
 #include "zstream.h"
 
 struct acomp_req;
 struct crypto_acomp;
+struct ferry_batch;
 
 /**
  * struct ferry_codec - one compressor
  * @tfm:	the transform, NULL if it was not set up, or is no acomp
  * @req:	its one request
  * @wait:	for codecs that answer later
- * @src:	describes the pages to encode
- * @dst:	describes where on the ring the result goes
  * @zstream:	instead of all that, for FERRY_CODEC_ZSTD_STREAM
  */
 struct ferry_codec {
 	struct crypto_acomp *tfm;
 	struct acomp_req *req;
 	struct crypto_wait wait;
-	struct scatterlist src[FERRY_RECORD_MAX_PAGES];
-	struct scatterlist dst[FERRY_RING_SG];
 	struct ferry_zstream zstream;
 };
 
 u64 ferry_codecs_available(void);
 int ferry_codec_init(struct ferry_codec *codec, u32 id);
 void ferry_codec_destroy(struct ferry_codec *codec);
-u32 ferry_codec_encode(struct ferry_codec *codec, void * const *page,
-		       unsigned int pages, struct ferry_ring_buffer *ring,
-		       u64 offset);
+u32 ferry_codec_encode(struct ferry_codec *codec,
+		       const struct ferry_batch *batch, void *to);
 bool ferry_codec_pays(unsigned int pages, u32 length);
 u64 ferry_codec_memory(const struct ferry_codec *codec);
 

@@ -2,9 +2,9 @@
 /* From copies of pages to bytes on the ring. See record.h. */
 
 #include <linux/crc32c.h>
-#include <linux/gfp.h>
 #include <linux/ktime.h>
 #include <linux/minmax.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "channel.h"
@@ -17,9 +17,17 @@
 /* A batch takes no more of the ring than this, so that the stream has something to do. */
 #define BATCH_PART	4
 
+/* Memory in one piece, which there may be none of even if there is memory. */
+static void *get_buffer(unsigned int pages)
+{
+	return kmalloc(pages * PAGE_SIZE, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+}
+
 /**
  * ferry_record_init() - Get memory for a channel's batch
  * @channel: with its ring
+ *
+ * Where memory is in too small pieces, batches are smaller.
  *
  * Context: Process context. May sleep.
  * Return: 0 or -ENOMEM.
@@ -27,18 +35,17 @@
 int ferry_record_init(struct ferry_channel *channel)
 {
 	struct ferry_batch *batch = &channel->batch;
-	unsigned int i;
 
 	batch->most = min_t(u64, FERRY_RECORD_MAX_PAGES,
 			    channel->ring.size / BATCH_PART / PAGE_SIZE);
-	for (i = 0; i < batch->most; i++) {
-		batch->page[i] = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
-		if (!batch->page[i]) {
-			ferry_record_destroy(channel);
-			return -ENOMEM;
-		}
+	for (; batch->most; batch->most /= 2) {
+		batch->data = get_buffer(batch->most);
+		batch->bounce = get_buffer(batch->most);
+		if (batch->data && batch->bounce)
+			return 0;
+		ferry_record_destroy(channel);
 	}
-	return 0;
+	return -ENOMEM;
 }
 
 /**
@@ -49,12 +56,22 @@ int ferry_record_init(struct ferry_channel *channel)
  */
 void ferry_record_destroy(struct ferry_channel *channel)
 {
-	unsigned int i;
+	kfree(channel->batch.bounce);
+	kfree(channel->batch.data);
+	channel->batch.bounce = NULL;
+	channel->batch.data = NULL;
+}
 
-	for (i = 0; i < ARRAY_SIZE(channel->batch.page); i++) {
-		free_page((unsigned long)channel->batch.page[i]);
-		channel->batch.page[i] = NULL;
-	}
+/**
+ * ferry_record_memory() - What a channel's batch costs
+ * @channel: the channel
+ *
+ * Context: Any.
+ * Return: bytes.
+ */
+u64 ferry_record_memory(const struct ferry_channel *channel)
+{
+	return 2 * channel->batch.most * PAGE_SIZE;
 }
 
 /* False: the worker must end. */
@@ -157,16 +174,18 @@ int ferry_record_zero(struct ferry_channel *channel, unsigned long page)
  * ------------------------------------------------------------------------
  */
 
+static void *payload_place(struct ferry_channel *channel)
+{
+	return ferry_ring_place(&channel->ring) + sizeof(struct ferry_record);
+}
+
 /* The payload as it is. */
 static u32 put_raw(struct ferry_channel *channel)
 {
-	const struct ferry_batch *batch = &channel->batch;
-	void *to = ferry_ring_place(&channel->ring) + sizeof(struct ferry_record);
-	unsigned int i;
+	u32 length = channel->batch.count * PAGE_SIZE;
 
-	for (i = 0; i < batch->count; i++, to += PAGE_SIZE)
-		memcpy(to, batch->page[i], PAGE_SIZE);
-	return batch->count * PAGE_SIZE;
+	memcpy(payload_place(channel), channel->batch.data, length);
+	return length;
 }
 
 /* The payload with a codec. Returns its bytes, 0 if it is not to be used. */
@@ -176,9 +195,8 @@ static u32 put_encoded(struct ferry_channel *channel, u32 codec)
 	u64 began = ktime_get_ns();
 	u32 length;
 
-	length = ferry_codec_encode(&channel->codec[codec], batch->page,
-				    batch->count, &channel->ring,
-				    sizeof(struct ferry_record));
+	length = ferry_codec_encode(&channel->codec[codec], batch,
+				    payload_place(channel));
 	ferry_count(&channel->count.codec[codec].ns, ktime_get_ns() - began);
 	ferry_futility_learn(channel->futility,
 			     ferry_codec_pays(batch->count, length));
@@ -249,7 +267,7 @@ static int emit_batch(struct ferry_channel *channel)
  */
 void *ferry_record_place(struct ferry_channel *channel)
 {
-	return channel->batch.page[channel->batch.count];
+	return channel->batch.data + channel->batch.count * PAGE_SIZE;
 }
 
 /**
@@ -270,7 +288,7 @@ int ferry_record_page(struct ferry_channel *channel, unsigned long page)
 		err = emit_batch(channel);
 		if (err)
 			return err;
-		swap(batch->page[0], batch->page[at]);
+		memcpy(batch->data, batch->data + at * PAGE_SIZE, PAGE_SIZE);
 	}
 	if (!batch->count)
 		batch->first = page;

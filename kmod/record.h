@@ -9,9 +9,8 @@
  * it. The pages of a batch are copies, which is what makes a record whole: the VM may go
  * on writing to its page, but hash, codec and CRC all see the same bytes.
  *
- * The codec writes to where the record will be on the ring, so nothing is copied twice;
- * user space may look at bytes that are not a record yet, but is told of them only
- * when they are. Zero pages need no batch: they become runs.
+ * Codecs take one piece of memory and make another, so the batch is one, and there is a
+ * bounce buffer besides it. Zero pages need no batch: they become runs.
  *
  * Batch and run must be empty when the chunk changes: ferry_record_flush().
  */
@@ -27,13 +26,15 @@ struct ferry_ram;
 
 /**
  * struct ferry_batch - pages that will be one record
- * @page:	copies; those from @count on are of no use
- * @most:	how many may be in it
+ * @data:	copies, one after the other; those from @count on are of no use
+ * @bounce:	as large, for codecs
+ * @most:	how many pages may be in it
  * @first:	number of the first page in its RAM block
  * @count:	how many there are
  */
 struct ferry_batch {
-	void *page[FERRY_RECORD_MAX_PAGES];
+	void *data;
+	void *bounce;
 	unsigned int most;
 	unsigned long first;
 	unsigned int count;
@@ -51,6 +52,7 @@ struct ferry_zero_run {
 
 int ferry_record_init(struct ferry_channel *channel);
 void ferry_record_destroy(struct ferry_channel *channel);
+u64 ferry_record_memory(const struct ferry_channel *channel);
 
 void ferry_record_begin(struct ferry_channel *channel, struct ferry_ram *ram,
 			struct ferry_futility *futility);

@@ -177,32 +177,6 @@ void *ferry_ring_place(struct ferry_ring_buffer *ring)
 }
 
 /**
- * ferry_ring_sg() - Describe where bytes will go
- * @ring: the ring
- * @offset: where they begin, bytes from ferry_ring_place()
- * @bytes: how many, for which there is room, up to FERRY_RECORD_MAX_PAGES pages
- * @sg: out
- *
- * Context: The producer only.
- */
-void ferry_ring_sg(const struct ferry_ring_buffer *ring, u64 offset, u64 bytes,
-		   struct scatterlist sg[FERRY_RING_SG])
-{
-	u64 at = ring->head + offset;
-	unsigned int n = DIV_ROUND_UP(offset_in_page(at) + bytes, PAGE_SIZE);
-
-	sg_init_table(sg, n);
-	for (; bytes; sg = sg_next(sg)) {
-		u64 page = (at & (ring->size - 1)) >> PAGE_SHIFT;
-		u64 part = min(bytes, (u64)PAGE_SIZE - offset_in_page(at));
-
-		sg_set_page(sg, ring->pages[1 + page], part, offset_in_page(at));
-		at += part;
-		bytes -= part;
-	}
-}
-
-/**
  * ferry_ring_backlog() - What waits, and how fast it is taken
  * @ring: the ring
  * @backlog: out

@@ -15,7 +15,6 @@
 #define FERRY_RING_H
 
 #include <linux/kvmferry.h>
-#include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -24,9 +23,6 @@
 
 struct page;
 struct vm_area_struct;
-
-/* Most pieces of a record's payload on the ring: it may begin anywhere in a page. */
-#define FERRY_RING_SG	(FERRY_RECORD_MAX_PAGES + 1)
 
 /**
  * struct ferry_ring_buffer - a ring
@@ -65,8 +61,6 @@ int ferry_ring_mmap(struct ferry_ring_buffer *ring,
 
 bool ferry_ring_has_room(struct ferry_ring_buffer *ring, u64 bytes);
 void *ferry_ring_place(struct ferry_ring_buffer *ring);
-void ferry_ring_sg(const struct ferry_ring_buffer *ring, u64 offset, u64 bytes,
-		   struct scatterlist sg[FERRY_RING_SG]);
 void ferry_ring_backlog(struct ferry_ring_buffer *ring,
 			struct ferry_backlog *backlog);
 void ferry_ring_commit(struct ferry_ring_buffer *ring, u64 bytes);

@@ -57,22 +57,11 @@ void ferry_zstream_destroy(struct ferry_zstream *z)
 	*z = (struct ferry_zstream){};
 }
 
-static bool feed_page(zstd_cstream *stream, zstd_out_buffer *out, void *page)
-{
-	zstd_in_buffer in = { .src = page, .size = PAGE_SIZE };
-
-	while (in.pos < in.size)
-		if (zstd_is_error(zstd_compress_stream(stream, out, &in)) ||
-		    (out->pos == out->size && in.pos < in.size))
-			return false;
-	return true;
-}
-
 /**
- * ferry_zstream_encode() - Encode the next pages
+ * ferry_zstream_encode() - Encode the next bytes
  * @z: the encoder
- * @page: @pages times PAGE_SIZE bytes
- * @pages: how many
+ * @data: @size bytes
+ * @size: up to FERRY_RECORD_MAX_PAGES pages
  * @to: room for as many bytes, and FERRY_RECORD_EXTRA
  *
  * Once it has failed it is of no use any more.
@@ -80,19 +69,17 @@ static bool feed_page(zstd_cstream *stream, zstd_out_buffer *out, void *page)
  * Context: Process context, one caller at a time.
  * Return: bytes at @to, which must be sent, or 0 on failure.
  */
-u32 ferry_zstream_encode(struct ferry_zstream *z, void * const *page,
-			 unsigned int pages, void *to)
+u32 ferry_zstream_encode(struct ferry_zstream *z, const void *data, u32 size,
+			 void *to)
 {
-	zstd_out_buffer out = {
-		.dst = to,
-		.size = pages * PAGE_SIZE + FERRY_RECORD_EXTRA,
-	};
-	unsigned int i;
+	zstd_in_buffer in = { .src = data, .size = size };
+	zstd_out_buffer out = { .dst = to, .size = size + FERRY_RECORD_EXTRA };
 
 	if (!z->stream)
 		return 0;
-	for (i = 0; i < pages; i++)
-		if (!feed_page(z->stream, &out, page[i]))
+	while (in.pos < in.size)
+		if (zstd_is_error(zstd_compress_stream(z->stream, &out, &in)) ||
+		    out.pos == out.size)
 			goto broken;
 	/* Anything but 0: an error, or there was no room for all of it. */
 	if (zstd_flush_stream(z->stream, &out))
@@ -115,8 +102,8 @@ void ferry_zstream_destroy(struct ferry_zstream *z)
 {
 }
 
-u32 ferry_zstream_encode(struct ferry_zstream *z, void * const *page,
-			 unsigned int pages, void *to)
+u32 ferry_zstream_encode(struct ferry_zstream *z, const void *data, u32 size,
+			 void *to)
 {
 	return 0;
 }

@@ -33,7 +33,7 @@ struct ferry_zstream {
 bool ferry_zstream_available(void);
 int ferry_zstream_init(struct ferry_zstream *z);
 void ferry_zstream_destroy(struct ferry_zstream *z);
-u32 ferry_zstream_encode(struct ferry_zstream *z, void * const *page,
-			 unsigned int pages, void *to);
+u32 ferry_zstream_encode(struct ferry_zstream *z, const void *data, u32 size,
+			 void *to);
 
 #endif /* FERRY_ZSTREAM_H */

@@ -3,6 +3,7 @@
 #include "scene.h"
 
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "die.h"
@@ -78,11 +79,14 @@ struct ferry_group_stats scene_group_stats(struct scene *s)
 	return stats;
 }
 
+/* From 7.0 on KVM shows its fault handler to its own modules only. */
 bool scene_prefaults(void)
 {
 	const char *backend = getenv("KVMFERRY_BACKEND");
+	struct utsname kernel;
 
-	return backend && !strcmp(backend, "prefault");
+	must(uname(&kernel));
+	return backend ? !strcmp(backend, "prefault") : atoi(kernel.release) >= 7;
 }
 
 void scene_populate(struct scene *s)

@@ -38,7 +38,7 @@ void scene_close(struct scene *s);
 void scene_group(struct scene *s, uint32_t policy, uint32_t order, uint32_t read_order);
 struct ferry_group_stats scene_group_stats(struct scene *s);
 
-/* The module's parameter, as host_module_load() gives it: not page-fault but prefault? */
+/* Is the back end prefault, and not page-fault? As KVMFERRY_BACKEND says, or what this kernel has. */
 bool scene_prefaults(void);
 
 /* Every page of every block gets a content of its own, from the guest. */
