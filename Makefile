@@ -26,12 +26,12 @@ FERRY_FAULT ?=
 # Built in a copy of the sources, so that several kernels can be built side by side.
 MODULE_SOURCES := Kbuild VERSION kmod uapi
 
-# $(call build_module,FOLDER,KDIR)
+# $(call build_module,FOLDER,KDIR,MAKE)
 define build_module
 	@mkdir -p $(1)
 	@rsync -a --delete --include='*/' --include='*.c' --include='*.h' --include='*.S' --include='Kbuild*' \
 		--include=VERSION --exclude='*' $(MODULE_SOURCES) $(1)/
-	+@flock $(1) $(MAKE) -s -C $(2) M=$(1) FERRY_FAULT=$(FERRY_FAULT) $(MODULE_FLAGS) modules
+	+@flock $(1) $(3) -s -C $(2) M=$(1) FERRY_FAULT=$(FERRY_FAULT) $(MODULE_FLAGS) modules
 endef
 
 .PHONY: all
@@ -44,7 +44,7 @@ module: ## the module for the kernel RELEASE or KDIR, the running one if not giv
 
 .PHONY: module-running
 module-running:
-	$(call build_module,$(BUILD)/kmod/$(KMOD),$(KDIR))
+	$(call build_module,$(BUILD)/kmod/$(KMOD),$(KDIR),$(MAKE))
 
 .PHONY: modules
 modules: FERRY_FAULT = y
@@ -52,7 +52,8 @@ modules: ## the module for tests: KERNEL=NAME of selftests/vm/kernels.list, all 
 ifeq ($(KERNEL),)
 	@for name in $$(selftests/vm/kernel.sh list --ready); do $(MAKE) modules KERNEL=$$name || exit 1; done
 else
-	$(call build_module,$(BUILD)/kmod/$(KERNEL),$(shell selftests/vm/kernel.sh kdir $(KERNEL)))
+	$(call build_module,$(BUILD)/kmod/$(KERNEL),$(shell selftests/vm/kernel.sh kdir $(KERNEL)),\
+		selftests/vm/kernel.sh make $(KERNEL))
 endif
 
 # --- the agent

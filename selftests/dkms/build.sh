@@ -22,8 +22,16 @@ rm -rf "$work"
 mkdir -p "$work/tree"
 make -s dkms-source DESTDIR="$work" >/dev/null
 
+# dkms calls make, and this kernel may need another compiler than this machine's
+mkdir -p "$work/bin"
+cat >"$work/bin/make" <<EOF
+#!/bin/sh
+PATH='$PATH' exec '$top/selftests/vm/kernel.sh' make $kernel "\$@"
+EOF
+chmod +x "$work/bin/make"
+
 dkms_in_tree() {
-	dkms "$1" "kvmferry/$version" -k "$release" --kernelsourcedir "$kdir" --dkmstree "$work/tree" \
+	PATH=$work/bin:$PATH dkms "$1" "kvmferry/$version" -k "$release" --kernelsourcedir "$kdir" --dkmstree "$work/tree" \
 		--sourcetree "$work/usr/src" --no-depmod
 }
 

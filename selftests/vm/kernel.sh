@@ -9,6 +9,7 @@
 #   kernel.sh modules NAME      folder that holds lib/modules/RELEASE
 #   kernel.sh kdir NAME         KDIR for make -C KDIR M=...
 #   kernel.sh source NAME       unpacked sources, of a kernel that is built from them
+#   kernel.sh make NAME ARGS    make, with the compiler that modules of this kernel need
 #
 # Nothing is installed into this machine: packages are unpacked into the cache folder
 # ${KVMFERRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvmferry}. To take a newer version of a kernel,
@@ -26,21 +27,35 @@ names() { sed -e 's/#.*//' "$here/kernels.list" | awk 'NF { print $1 }'; }
 # field N of the line that describes kernel NAME
 field() { sed -e 's/#.*//' "$here/kernels.list" | awk -v name="$1" -v n="$2" '$1 == name { print $n }'; }
 
+# in_suite apt-get|apt-cache ...: for the suite under way, which is that of this machine or another one with lists of its own.
+suite=''
+in_suite() {
+	local command=$1 home=$cache/apt-$suite
+	shift
+	[ -n "$suite" ] || { "$command" "$@"; return; }
+	mkdir -p "$home/lists/partial" "$home/archives/partial"
+	: >"$home/status"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$home/sources.list"
+	"$command" -o APT::Sandbox::User=root -o Dir::Etc::sourcelist="$home/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferences=/dev/null \
+		-o Dir::Etc::preferencesparts=/dev/null -o Dir::State::lists="$home/lists" -o Dir::State::status="$home/status" \
+		-o Dir::Cache="$home" -o Dir::Cache::archives="$home/archives" "$@"
+}
+
 # The line "Depends:" of a package (of an exact version: PACKAGE=VERSION), one alternative-free name a line.
 depends() {
-	apt-cache show --no-all-versions "$1" |
+	in_suite apt-cache show --no-all-versions "$1" |
 		sed -n 's/^Depends: //p' | tr ',' '\n' | sed -e 's/|.*//' -e 's/([^)]*)//' -e 's/ //g'
 }
 
 candidate() {
-	apt-cache policy "$1" | awk '/Candidate:/ && $2 != "(none)" { print $2 }'
+	in_suite apt-cache policy "$1" | awk '/Candidate:/ && $2 != "(none)" { print $2 }'
 }
 
 # Package lists may be absent (a fresh container) or too old to download from.
 need_package_lists() {
 	[ -n "$(candidate "$1")" ] && return
 	say "updating apt's package lists"
-	apt-get -qq update || die "apt-get update failed"
+	in_suite apt-get -qq update || die "apt-get update failed"
 	[ -n "$(candidate "$1")" ] || die "no package named $1"
 }
 
@@ -49,10 +64,10 @@ unpack() {
 	local root=$1 dir deb
 	shift
 	dir=$(mktemp -d "$cache/download.XXXXXX")
-	if ! (cd "$dir" && apt-get -qq -o APT::Sandbox::User=root download "$@" >&2); then
+	if ! (cd "$dir" && in_suite apt-get -qq -o APT::Sandbox::User=root download "$@" >&2); then
 		say "download failed, trying again with new package lists"
-		apt-get -qq update
-		(cd "$dir" && apt-get -qq -o APT::Sandbox::User=root download "$@" >&2) || {
+		in_suite apt-get -qq update
+		(cd "$dir" && in_suite apt-get -qq -o APT::Sandbox::User=root download "$@" >&2) || {
 			rm -rf "$dir"
 			die "cannot download $*"
 		}
@@ -67,7 +82,7 @@ unpack() {
 relocate_headers() {
 	local root=$1 release=$2 link
 	find "$root/usr/src" -maxdepth 2 -name Makefile -type f \
-		-exec sed -i "s|^include /usr/src/|include $root/usr/src/|" {} +
+		-exec sed -i -E "s#^(include |KBUILD_OUTPUT=)/usr/src/#\\1$root/usr/src/#" {} +
 	for link in build source; do
 		ln -sfn "$root$(readlink "$root/lib/modules/$release/$link")" "$root/lib/modules/$release/$link"
 	done
@@ -83,12 +98,51 @@ fetch_debian() {
 	release=${image#linux-image-}
 	say "fetching $name: $image $(candidate "$image")"
 	# shellcheck disable=SC2046 # one package name a word
-	unpack "$root" "$image" "$headers" $(depends "$headers" | grep -E '^linux-(headers|kbuild)-')
+	unpack "$root" "$image" $(depends "$image" | grep -E '^linux-(binary|modules|base)-[0-9]') \
+		"$headers" $(depends "$headers" | grep -E '^linux-(headers|kbuild)-')
+	# newer packages leave it to the system that /lib is a link
+	[ -d "$root/lib" ] || ln -s usr/lib "$root/lib"
 	relocate_headers "$root" "$release"
 	depmod -b "$root" "$release"
-	ln -s "boot/vmlinuz-$release" "$root/vmlinuz"
+	image=boot/vmlinuz-$release
+	[ -e "$root/$image" ] || image=lib/modules/$release/vmlinuz
+	ln -s "$image" "$root/vmlinuz"
 	ln -s "usr/src/linux-headers-$release" "$root/kdir"
+	[ -z "$suite" ] || fetch_compiler "$name" "$root/usr/src/linux-headers-$release"
 	echo "$release" >"$root/release"
+}
+
+# The compiler that the kernel was built with, and what its build system runs besides, in a small system of its suite.
+fetch_compiler() {
+	local system=$cache/$1-compiler gcc
+	gcc=$(grep -oE 'gcc-[0-9]+' "$2/.kernelvariables" | head -n 1)
+	[ "$(cat "$system/complete" 2>/dev/null)" != "$gcc" ] || return 0
+	[ "$(id -u)" = 0 ] || die "only root can make a system for the compiler of $1"
+	say "fetching $gcc of Debian's ${suite%-backports}"
+	rm -rf "$system"
+	debootstrap --variant=minbase --include="$gcc,make,gawk,perl,pahole" "${suite%-backports}" "$system" \
+		>"$cache/$1-compiler.log" 2>&1 || {
+		tail -n 10 "$cache/$1-compiler.log" >&2
+		die "no compiler for $1"
+	}
+	echo "$gcc" >"$system/complete"
+}
+
+# In a mount namespace of its own, which ends with it: the project and the kernels lie in the other system where they lie here.
+make_in() {
+	local system=$cache/$1-compiler top
+	top=$(cd "$here/../.." && pwd)
+	shift
+	# shellcheck disable=SC2016 # the inner shell's
+	unshare --mount sh -euc '
+		system=$1 top=$2 kernels=$3
+		shift 3
+		for folder in "$top" "$kernels" /proc /dev; do
+			mkdir -p "$system$folder"
+			mount --bind "$folder" "$system$folder"
+		done
+		exec env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL chroot "$system" make -j"$(nproc)" "$@"
+	' sh "$system" "$top" "$cache/kernels" "$@"
 }
 
 # What the built kernel depends on: if this has not changed, it need not be built again.
@@ -170,6 +224,7 @@ fetch() {
 	mkdir "$root"
 	case $(field "$name" 2) in
 	debian) fetch_debian "$name" "$root" ;;
+	suite) suite=$(field "$name" 5) && fetch_debian "$name" "$root" ;;
 	source) fetch_source "$name" "$root" ;;
 	*) die "unknown kind of kernel: $(field "$name" 2)" ;;
 	esac
@@ -181,8 +236,8 @@ main() {
 	local verb=${1:-} name=${2:-} root
 	case $verb in
 	list) list "${2:-}"; exit ;;
-	fetch | release | vmlinuz | modules | kdir | source) ;;
-	*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME | source NAME" ;;
+	fetch | release | vmlinuz | modules | kdir | source | make) ;;
+	*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME | source NAME | make NAME ARGS" ;;
 	esac
 	[ -n "$(field "$name" 2)" ] || die "no kernel named '$name' (there are: $(names | tr '\n' ' '))"
 	if [ "$verb" = source ]; then
@@ -197,6 +252,9 @@ main() {
 	vmlinuz) echo "$root/vmlinuz" ;;
 	modules) echo "$root" ;;
 	kdir) readlink -f "$root/kdir" ;;
+	make)
+		shift 2
+		if [ "$(field "$name" 2)" = suite ]; then make_in "$name" "$@"; else make "$@"; fi ;;
 	esac
 }
 
