@@ -44,9 +44,8 @@ static void add_channel_counters(struct ferry_status *arg,
 {
 	const struct ferry_counters *count = &channel->count;
 
-	arg->rings += ferry_ring_memory(&channel->ring);
-	arg->memory += sizeof(*channel) + ferry_record_memory(channel) +
-		       codecs_memory(channel);
+	arg->channels += sizeof(*channel) + ferry_ring_memory(&channel->ring) +
+			 ferry_record_memory(channel) + codecs_memory(channel);
 	arg->taken += READ_ONCE(count->taken);
 	arg->zero += READ_ONCE(count->zero);
 	add_page_counts(arg, count);

@@ -20,7 +20,7 @@
  *			bytes_wire, ratio, blackout_ms, total_ms, downtime
  *			(an object of milliseconds), device_bytes, worker_cpu_ms
  *			(CPU time of the kernel's threads), kernel_memory_bytes
- *			(without the rings), cpu_ms and memory_bytes (what the agent
+ *			(all that the module took), cpu_ms and memory_bytes (what the agent
  *			took, at most), qemu, kernel, backend, and the counts below
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
  *			"paused-here" (QEMU did not continue it), "gone" (its QEMU

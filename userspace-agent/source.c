@@ -83,7 +83,7 @@ static json_t *summary(const struct source *s)
 			  "downtime", stages_downtime(s),
 			  "device_bytes", (json_int_t)s->tunnel.sent,
 			  "worker_cpu_ms", (json_int_t)(s->last.compression.cpu_ns / 1000000),
-			  "kernel_memory_bytes", (json_int_t)k->memory,
+			  "kernel_memory_bytes", (json_int_t)(k->memory + k->channels),
 			  "qemu", qmp_version(s->qmp),
 			  "kernel", s->kernel.info.version,
 			  "backend", policy_backend(s->last.group.backend));

@@ -51,8 +51,8 @@ static const struct {
 	{ "stream_bytes_per_s",	"bytes a second taken from them", COMPRESSION(rate) },
 	{ "cpu_ns",		"nanoseconds of CPU time",	COMPRESSION(cpu_ns) },
 	{ "slept_ns",		"  slept for --cpu-limit",	COMPRESSION(slept_ns) },
-	{ "memory",		"bytes of kernel memory",	STATUS(memory) },
-	{ "rings",		"bytes of rings",		STATUS(rings) },
+	{ "memory",		"bytes kept about its pages",	STATUS(memory) },
+	{ "channels",		"bytes that channels take",	STATUS(channels) },
 };
 
 static const char *const states[] = {

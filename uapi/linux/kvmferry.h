@@ -406,8 +406,9 @@ struct ferry_pass {
  *		read-only; EIO a page could not be read back; ENOMEM
  * @ram_pages:	out: pages in all RAM blocks
  * @pending:	out: pages pending now
- * @memory:	out: bytes this VM costs the module, without the rings
- * @rings:	out: bytes of the rings
+ * @memory:	out: bytes that are kept about the VM and its pages: more for more RAM
+ * @channels:	out: bytes that the channels take, however much RAM there is: rings,
+ *		batches, codecs
  * Counters since FERRY_ATTACH, in pages unless they say otherwise:
  * @taken:	taken for sending
  * @zero:	of these, sent as part of a ZERO record
@@ -434,7 +435,7 @@ struct ferry_status {
 	__u64 ram_pages;
 	__u64 pending;
 	__u64 memory;
-	__u64 rings;
+	__u64 channels;
 	__u64 taken;
 	__u64 zero;
 	__u64 raw;
