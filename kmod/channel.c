@@ -5,6 +5,7 @@
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
+#include <linux/memcontrol.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -75,6 +76,7 @@ static int channel_equip(struct ferry_channel *channel)
 	err = init_codecs(channel);
 	if (err)
 		goto err_hasher;
+	channel->memcg = get_mem_cgroup_from_mm(current->mm);
 	return 0;
 
 err_hasher:
@@ -86,6 +88,7 @@ err_record:
 
 static void channel_strip(struct ferry_channel *channel)
 {
+	mem_cgroup_put(channel->memcg);
 	destroy_codecs(channel);
 	ferry_hasher_free(channel->hasher);
 	ferry_record_destroy(channel);
@@ -216,8 +219,6 @@ static long channel_ioctl(struct file *file, unsigned int cmd,
 		return -ENOTTY;
 	if (copy_from_user(&arg, to, sizeof(arg)))
 		return -EFAULT;
-	if (arg.reserved)
-		return -EINVAL;
 	err = ferry_ring_consume(&channel->ring, &arg);
 	if (!err && copy_to_user(to, &arg, sizeof(arg)))
 		err = -EFAULT;

@@ -19,6 +19,7 @@
 
 struct ferry_hasher;
 struct ferry_vm;
+struct mem_cgroup;
 struct task_struct;
 
 /* What a channel has done so far; written by its worker, read by anyone. */
@@ -44,6 +45,7 @@ struct ferry_counters {
  * @vm:		the VM; valid for the worker only
  * @index:	its number among the VM's channels
  * @worker:	the thread, see pass.c
+ * @memcg:	what its worker allocates is charged to: whoever made the channel
  * @ring:	where its records go
  * @protecting:	the worker is changing mappings right now: what the MMU notifier
  *		tells in its context is our own doing
@@ -64,6 +66,7 @@ struct ferry_channel {
 	struct ferry_vm *vm;
 	unsigned int index;
 	struct task_struct *worker;
+	struct mem_cgroup *memcg;
 	struct ferry_ring_buffer ring;
 	bool protecting;
 	u64 pass_done;

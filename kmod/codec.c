@@ -58,8 +58,9 @@ int ferry_codec_init(struct ferry_codec *codec, u32 id)
 {
 	struct crypto_acomp *tfm;
 
+	codec->id = id;
 	if (id == FERRY_CODEC_ZSTD_STREAM)
-		return ferry_zstream_init(&codec->zstream);
+		return ferry_zstream_available() ? 0 : -EOPNOTSUPP;
 	tfm = crypto_alloc_acomp(codec_names[id], 0, 0);
 	if (IS_ERR(tfm))
 		return PTR_ERR(tfm) == -ENOMEM ? -ENOMEM : -EOPNOTSUPP;
@@ -117,7 +118,19 @@ bool ferry_codec_pays(unsigned int pages, u32 length)
  */
 u64 ferry_codec_memory(const struct ferry_codec *codec)
 {
-	return codec->zstream.size;
+	return READ_ONCE(codec->zstream.size);
+}
+
+/**
+ * ferry_codec_ready() - May it be used now?
+ * @codec: the codec, or zeroes
+ *
+ * Context: Process context, the worker. May sleep.
+ */
+bool ferry_codec_ready(struct ferry_codec *codec)
+{
+	return codec->id != FERRY_CODEC_ZSTD_STREAM ||
+	       ferry_zstream_ready(&codec->zstream);
 }
 
 /*
@@ -140,7 +153,7 @@ static u32 encode(struct ferry_codec *codec, const struct ferry_batch *batch)
 
 /**
  * ferry_codec_encode() - Encode the pages of a batch
- * @codec: the codec
+ * @codec: the codec, ready
  * @batch: not empty; its bounce buffer is overwritten
  * @to: room for as many bytes as they are, and FERRY_RECORD_EXTRA
  *
@@ -157,7 +170,7 @@ u32 ferry_codec_encode(struct ferry_codec *codec,
 
 	if (ferry_fault(FERRY_FAULT_ENCODE_ERROR))
 		return 0;
-	if (codec->zstream.workspace)
+	if (codec->id == FERRY_CODEC_ZSTD_STREAM)
 		return ferry_zstream_encode(&codec->zstream, batch->data,
 					    batch->count * PAGE_SIZE, to);
 	length = encode(codec, batch);

@@ -20,12 +20,14 @@ struct ferry_batch;
 
 /**
  * struct ferry_codec - one compressor
+ * @id:		FERRY_CODEC_*
  * @tfm:	the transform, NULL if it was not set up, or is no acomp
  * @req:	its one request
  * @wait:	for codecs that answer later
  * @zstream:	instead of all that, for FERRY_CODEC_ZSTD_STREAM
  */
 struct ferry_codec {
+	u32 id;
 	struct crypto_acomp *tfm;
 	struct acomp_req *req;
 	struct crypto_wait wait;
@@ -35,6 +37,7 @@ struct ferry_codec {
 u64 ferry_codecs_available(void);
 int ferry_codec_init(struct ferry_codec *codec, u32 id);
 void ferry_codec_destroy(struct ferry_codec *codec);
+bool ferry_codec_ready(struct ferry_codec *codec);
 u32 ferry_codec_encode(struct ferry_codec *codec,
 		       const struct ferry_batch *batch, void *to);
 bool ferry_codec_pays(unsigned int pages, u32 length);

@@ -11,7 +11,7 @@
  * Each record is encoded with the codec of one rung, which the bytes choose that
  * wait on the ring:
  *
- *	rung = min(waiting / step, highest)
+ *	rung = min(waiting / step, highest - lowered)
  *	step = min(8 ms * rate, size / 8)
  *
  * where rate is what the stream has been taking in a second while bytes waited. A
@@ -28,6 +28,14 @@
  * rung to another. 8 ms of the stream are more than a reader that was woken needs
  * to run, so it does not find the ring empty; and little enough for a slow
  * stream not to begin with many bytes that nobody has tried to make smaller.
+ *
+ * Bytes also wait where the network could take more: whoever sends them waits for a CPU,
+ * or the target does and its window is full. More effort would take from the
+ * one what it waits for, and give the other more to do. So FERRY_CONSUME tells how long
+ * the network was idle, and each sixteenth of a second with bytes waiting decides:
+ *
+ *	idle for more than a quarter of it	lowered += 1
+ *	idle for less than an eighth		lowered -= 1, not below 0
  *
  * A worker that may not use the CPU as it likes (budget.h) makes records more slowly,
  * so the ring is emptier and the rung lower: no rule of its own is needed.
@@ -49,6 +57,11 @@
 
 /* Long enough for the scheduler to matter little. */
 #define MEASURE_NS	(SECOND_NS / 64)
+
+/* Some ticks: TCP keeps its times in them. */
+#define WATCH_NS	(SECOND_NS / 16)
+#define MANY(ns)	((ns) / 4)
+#define FEW(ns)		((ns) / 8)
 
 /* By the time that the kernel's own implementations take for a page. */
 static const u8 by_effort[FERRY_NR_CODECS] = {
@@ -79,18 +92,18 @@ void ferry_ladder_make(struct ferry_ladder *ladder, u64 codecs)
  * @backlog: how the ring looks
  *
  * Context: Any.
- * Return: FERRY_CODEC_*.
+ * Return: a rung, an index into @ladder->codec.
  */
-u32 ferry_ladder_choose(const struct ferry_ladder *ladder,
-			const struct ferry_backlog *backlog)
+unsigned int ferry_ladder_choose(const struct ferry_ladder *ladder,
+				 const struct ferry_backlog *backlog)
 {
+	unsigned int highest = ladder->rungs - 1;
 	u64 step = STEP_SIZE(backlog->size);
-	u64 rung;
 
+	highest -= min(highest, backlog->lowered);
 	if (backlog->rate)
 		step = min(step, STEP_S(backlog->rate) + 1);
-	rung = backlog->waiting / step;
-	return ladder->codec[min_t(u64, rung, ladder->rungs - 1)];
+	return min_t(u64, backlog->waiting / step, highest);
 }
 
 /**
@@ -106,22 +119,42 @@ void ferry_meter_put(struct ferry_meter *meter, u64 now)
 		meter->since = now;
 }
 
+/* Is it the network that bytes wait for? */
+static void watch(struct ferry_meter *meter, u64 elapsed, u64 idle)
+{
+	meter->watched += elapsed;
+	meter->idle += idle;
+	if (meter->watched < WATCH_NS)
+		return;
+	meter->idle = min(meter->idle, meter->watched);
+	if (meter->idle > MANY(meter->watched))
+		meter->lowered = min(meter->lowered + 1, FERRY_NR_CODECS - 1U);
+	else if (meter->idle < FEW(meter->watched) && meter->lowered)
+		meter->lowered--;
+	meter->all_idle += meter->idle;
+	meter->watched = 0;
+	meter->idle = 0;
+}
+
 /**
  * ferry_meter_take() - The stream has taken bytes
  * @meter: of the stream
  * @now: nanoseconds of the same clock
  * @bytes: how many
  * @waiting: how many are left
+ * @idle: nanoseconds for which the network could have taken more, since this was
+ *	last told
  *
  * Context: Any.
  */
 void ferry_meter_take(struct ferry_meter *meter, u64 now, u64 bytes,
-		      u64 waiting)
+		      u64 waiting, u64 idle)
 {
 	u64 rate;
 
 	if (!meter->since)
 		return;
+	watch(meter, now - meter->since, idle);
 	meter->busy += now - meter->since;
 	meter->bytes += bytes;
 	meter->since = waiting ? now : 0;

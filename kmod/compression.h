@@ -26,6 +26,11 @@ struct ferry_ladder {
  * @busy:	nanoseconds with bytes waiting in the measurement under way
  * @bytes:	taken in it
  * @rate:	bytes a second, 0 before the first measurement
+ * @watched:	nanoseconds with bytes waiting since @lowered was last decided
+ * @idle:	of them, those in which the network could have taken more
+ * @lowered:	how many of the highest rungs are not to be used
+ * @all_idle:	of all nanoseconds with bytes waiting, those in which the network could have
+ *		taken more
  *
  * Protected by a lock of the caller.
  */
@@ -34,6 +39,10 @@ struct ferry_meter {
 	u64 busy;
 	u64 bytes;
 	u64 rate;
+	u64 watched;
+	u64 idle;
+	unsigned int lowered;
+	u64 all_idle;
 };
 
 /**
@@ -41,11 +50,13 @@ struct ferry_meter {
  * @waiting:	bytes that the stream has not taken yet
  * @size:	bytes of the ring
  * @rate:	of the stream, see &struct ferry_meter
+ * @lowered:	see there
  */
 struct ferry_backlog {
 	u64 waiting;
 	u64 size;
 	u64 rate;
+	unsigned int lowered;
 };
 
 /**
@@ -62,12 +73,12 @@ struct ferry_futility {
 #define FERRY_FUTILITY_MAX	5
 
 void ferry_ladder_make(struct ferry_ladder *ladder, u64 codecs);
-u32 ferry_ladder_choose(const struct ferry_ladder *ladder,
-			const struct ferry_backlog *backlog);
+unsigned int ferry_ladder_choose(const struct ferry_ladder *ladder,
+				 const struct ferry_backlog *backlog);
 
 void ferry_meter_put(struct ferry_meter *meter, u64 now);
 void ferry_meter_take(struct ferry_meter *meter, u64 now, u64 bytes,
-		      u64 waiting);
+		      u64 waiting, u64 idle);
 
 bool ferry_futility_skip(struct ferry_futility *futility);
 void ferry_futility_learn(struct ferry_futility *futility, bool smaller);

@@ -188,6 +188,7 @@ int ferry_pass_worker(void *data)
 	struct ferry_channel *channel = data;
 	struct ferry_vm *vm = channel->vm;
 
+	set_active_memcg(channel->memcg);
 	for (;;) {
 		u64 pass;
 		int err;

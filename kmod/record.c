@@ -203,10 +203,12 @@ static u32 put_encoded(struct ferry_channel *channel, u32 codec)
 	return length;
 }
 
-/* Which codec; see compression.c. */
+/* Which codec; see compression.c. What there is no memory for leaves it to the rung below. */
 static u32 choose(struct ferry_channel *channel)
 {
+	const struct ferry_ladder *ladder = &channel->vm->ladder;
 	struct ferry_backlog backlog;
+	unsigned int rung;
 
 	if (ferry_futility_skip(channel->futility)) {
 		ferry_count(&channel->count.untried, channel->batch.count);
@@ -215,7 +217,11 @@ static u32 choose(struct ferry_channel *channel)
 	ferry_ring_backlog(&channel->ring, &backlog);
 	if (ferry_fault(FERRY_FAULT_BACKLOG_BLIND))
 		backlog.waiting = 0;
-	return ferry_ladder_choose(&channel->vm->ladder, &backlog);
+	rung = ferry_ladder_choose(ladder, &backlog);
+	while (!ferry_codec_ready(&channel->codec[ladder->codec[rung]]))
+		if (!rung--)
+			return FERRY_CODEC_NONE;
+	return ladder->codec[rung];
 }
 
 static void count_batch(struct ferry_channel *channel, u32 codec, u32 length)

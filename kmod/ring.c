@@ -177,6 +177,23 @@ void *ferry_ring_place(struct ferry_ring_buffer *ring)
 }
 
 /**
+ * ferry_ring_idle() - For how long could the network have taken more?
+ * @ring: the ring
+ *
+ * Context: Any.
+ * Return: nanoseconds with bytes waiting.
+ */
+u64 ferry_ring_idle(struct ferry_ring_buffer *ring)
+{
+	u64 idle;
+
+	spin_lock(&ring->lock);
+	idle = ring->meter.all_idle;
+	spin_unlock(&ring->lock);
+	return idle;
+}
+
+/**
  * ferry_ring_backlog() - What waits, and how fast it is taken
  * @ring: the ring
  * @backlog: out
@@ -190,6 +207,7 @@ void ferry_ring_backlog(struct ferry_ring_buffer *ring,
 	backlog->waiting = ring->head - ring->tail;
 	backlog->size = ring->size;
 	backlog->rate = ring->meter.rate;
+	backlog->lowered = ring->meter.lowered;
 	spin_unlock(&ring->lock);
 }
 
@@ -231,7 +249,7 @@ void ferry_ring_close(struct ferry_ring_buffer *ring)
 /**
  * ferry_ring_consume() - FERRY_CONSUME
  * @ring: the ring
- * @arg: @arg->bytes in; head and tail out
+ * @arg: bytes and idle_ns in; head and tail out
  *
  * Context: Any.
  * Return: 0; -EINVAL when there are fewer bytes than that.
@@ -248,7 +266,7 @@ int ferry_ring_consume(struct ferry_ring_buffer *ring,
 	} else {
 		ring->tail += arg->bytes;
 		ferry_meter_take(&ring->meter, now, arg->bytes,
-				 ring->head - ring->tail);
+				 ring->head - ring->tail, arg->idle_ns);
 	}
 	arg->head = ring->head;
 	arg->tail = ring->tail;

@@ -219,6 +219,7 @@ static void fill_compression_stats(struct ferry_vm *vm,
 		arg->waiting += backlog.waiting;
 		arg->rate += backlog.rate;
 		arg->slept_ns += READ_ONCE(channel->budget.slept);
+		arg->idle_ns += ferry_ring_idle(&channel->ring);
 		/* not the thread's own: an onlooker may come when it has ended */
 		arg->cpu_ns += READ_ONCE(channel->budget.used);
 		add_codecs(arg, &channel->count);

@@ -7,7 +7,9 @@
 #include "zstream.h"
 
 #define LEVEL		6
-#define WINDOW_LOG	21U	/* as the ABI says; the level's own, today */
+#define WINDOW_LOG	25U	/* as the ABI says */
+/* So that most of the window can be found again: the level's own are for 2 MiB. */
+#define TABLE_LOG	21U
 
 /**
  * ferry_zstream_available() - Does this kernel have the library?
@@ -21,32 +23,39 @@ bool ferry_zstream_available(void)
 
 #if IS_ENABLED(CONFIG_ZSTD_COMPRESS)
 
-/**
- * ferry_zstream_init() - Set up an encoder
- * @z: zeroed
- *
- * Context: Process context. May sleep.
- * Return: 0; -EOPNOTSUPP not on this kernel; -ENOMEM.
- */
-int ferry_zstream_init(struct ferry_zstream *z)
+static bool set_up(struct ferry_zstream *z)
 {
 	zstd_parameters parameters = zstd_get_params(LEVEL, 0);
+	size_t size;
 
-	parameters.cParams.windowLog = min(parameters.cParams.windowLog,
-					   WINDOW_LOG);
-	z->size = zstd_cstream_workspace_bound(&parameters.cParams);
-	z->workspace = kvmalloc(z->size, GFP_KERNEL_ACCOUNT);
+	parameters.cParams.windowLog = WINDOW_LOG;
+	parameters.cParams.hashLog = TABLE_LOG;
+	parameters.cParams.chainLog = TABLE_LOG;
+	size = zstd_cstream_workspace_bound(&parameters.cParams);
+	z->workspace = kvmalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!z->workspace)
-		return -ENOMEM;
-	z->stream = zstd_init_cstream(&parameters, 0, z->workspace, z->size);
-	if (z->stream)
-		return 0;
-	ferry_zstream_destroy(z);
-	return -ENOMEM;
+		return false;
+	WRITE_ONCE(z->size, size);
+	z->stream = zstd_init_cstream(&parameters, 0, z->workspace, size);
+	return z->stream;
 }
 
 /**
- * ferry_zstream_destroy() - Undo ferry_zstream_init()
+ * ferry_zstream_ready() - May it be used? Gets its memory, if it has none yet
+ * @z: the encoder
+ *
+ * Context: Process context, one caller at a time. May sleep.
+ * Return: false where there is not enough memory, or it has failed before.
+ */
+bool ferry_zstream_ready(struct ferry_zstream *z)
+{
+	if (!z->workspace && !z->failed)
+		z->failed = !set_up(z);
+	return !z->failed;
+}
+
+/**
+ * ferry_zstream_destroy() - Give its memory back
  * @z: the encoder, or zeroes
  *
  * Context: Process context. May sleep.
@@ -59,7 +68,7 @@ void ferry_zstream_destroy(struct ferry_zstream *z)
 
 /**
  * ferry_zstream_encode() - Encode the next bytes
- * @z: the encoder
+ * @z: the encoder, ready
  * @data: @size bytes
  * @size: up to FERRY_RECORD_MAX_PAGES pages
  * @to: room for as many bytes, and FERRY_RECORD_EXTRA
@@ -75,8 +84,6 @@ u32 ferry_zstream_encode(struct ferry_zstream *z, const void *data, u32 size,
 	zstd_in_buffer in = { .src = data, .size = size };
 	zstd_out_buffer out = { .dst = to, .size = size + FERRY_RECORD_EXTRA };
 
-	if (!z->stream)
-		return 0;
 	while (in.pos < in.size)
 		if (zstd_is_error(zstd_compress_stream(z->stream, &out, &in)) ||
 		    out.pos == out.size)
@@ -87,15 +94,15 @@ u32 ferry_zstream_encode(struct ferry_zstream *z, const void *data, u32 size,
 	return out.pos;
 
 broken:
-	z->stream = NULL;
+	z->failed = true;
 	return 0;
 }
 
 #else
 
-int ferry_zstream_init(struct ferry_zstream *z)
+bool ferry_zstream_ready(struct ferry_zstream *z)
 {
-	return -EOPNOTSUPP;
+	return false;
 }
 
 void ferry_zstream_destroy(struct ferry_zstream *z)

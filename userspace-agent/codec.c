@@ -10,7 +10,7 @@
 
 #include "codec.h"
 
-#define STREAM_WINDOW_LOG	21	/* see FERRY_CODEC_ZSTD_STREAM */
+#define STREAM_WINDOW_LOG	25	/* see FERRY_CODEC_ZSTD_STREAM */
 
 struct decoder {
 	ZSTD_DCtx *zstd;

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -83,6 +85,17 @@ ssize_t connection_write(struct connection *c, const void *from, size_t len)
 	if (errno == EPIPE || errno == ECONNRESET)
 		look_for_alert(c);
 	return -1;
+}
+
+int64_t connection_held_us(const struct connection *c)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) ||
+	    size < offsetof(struct tcp_info, tcpi_sndbuf_limited) + sizeof(info.tcpi_sndbuf_limited))
+		return -1;
+	return (int64_t)(info.tcpi_busy_time - info.tcpi_rwnd_limited - info.tcpi_sndbuf_limited);
 }
 
 const char *connection_fault(const struct connection *c)

@@ -10,6 +10,7 @@
 #define KVMFERRY_CONNECTION_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <openssl/types.h>
 
@@ -44,6 +45,17 @@ ssize_t connection_read(struct connection *c, void *to, size_t len);
  * more of them. Returns bytes, or -1 as connection_read().
  */
 ssize_t connection_write(struct connection *c, const void *from, size_t len);
+
+/**
+ * connection_held_us - for how long the network has kept bytes from getting to the other side
+ *
+ * In all, in microseconds: the time with bytes sent that have not arrived, without that in which
+ * the other side's window was full, or nobody had more to send. In steps of some
+ * milliseconds. Source: struct tcp_info of tcp(7), tcpi_busy_time and what follows it.
+ *
+ * Returns -1 if TCP does not tell.
+ */
+int64_t connection_held_us(const struct connection *c);
 
 /* What was wrong when the last call failed, for people. Before errno is changed. */
 const char *connection_fault(const struct connection *c);

@@ -382,9 +382,9 @@ const void *channel_bytes(const struct channel *c, size_t *length)
 	       (c->tail & (c->size - 1));
 }
 
-int channel_consume(struct channel *c, size_t length, struct failure *why)
+int channel_consume(struct channel *c, size_t length, uint64_t idle_ns, struct failure *why)
 {
-	struct ferry_consume consume = { .bytes = length };
+	struct ferry_consume consume = { .bytes = length, .idle_ns = idle_ns };
 
 	if (call(c->fd, FERRY_CONSUME, &consume))
 		return fail(why, "the kernel does not take back %zu bytes of a ring: %m",

@@ -149,8 +149,11 @@ int kernel_add_channel(struct kernel *k, size_t size, struct channel *c,
 /* The bytes that wait, contiguous, in place; @length may be 0. */
 const void *channel_bytes(const struct channel *c, size_t *length);
 
-/* Gives @length bytes back to the kernel, after they were sent. */
-int channel_consume(struct channel *c, size_t length, struct failure *why);
+/*
+ * Gives @length bytes back to the kernel, after they were sent. @idle_ns: as in struct
+ * ferry_consume.
+ */
+int channel_consume(struct channel *c, size_t length, uint64_t idle_ns, struct failure *why);
 
 void channel_close(struct channel *c);
 

@@ -12,9 +12,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "sender.h"
 
 #define SEND_MAX	(1u << 20)	/* bytes at a time, so that room is given back early */
+#define LOOK_US		8000		/* TCP's times are in ticks of 1 to 10 ms */
 
 static void give_up(struct sender *s)
 {
@@ -38,6 +40,20 @@ static ssize_t send_some(struct sender *s, const void *bytes, size_t length)
 		    connection_fault(&s->link));
 }
 
+/* For how long the network could have taken more, since the last answer but 0. */
+static uint64_t idle_ns(struct sender *s)
+{
+	int64_t now = clock_us(), held, idle;
+
+	if (now < s->looked_us + LOOK_US)
+		return 0;
+	held = connection_held_us(&s->link);
+	idle = held < 0 ? 0 : now - s->looked_us - (held - s->held_us);
+	s->looked_us = now;
+	s->held_us = held;
+	return idle > 0 ? (uint64_t)idle * 1000 : 0;
+}
+
 /* Returns 1 after sending something, 0 if it must wait, -1 on failure. */
 static int move(struct sender *s, size_t *waiting)
 {
@@ -49,7 +65,7 @@ static int move(struct sender *s, size_t *waiting)
 	n = send_some(s, bytes, *waiting);
 	if (n <= 0)
 		return (int)n;
-	if (channel_consume(&s->channel, (size_t)n, &s->why))
+	if (channel_consume(&s->channel, (size_t)n, idle_ns(s), &s->why))
 		return -1;
 	atomic_fetch_add(&s->sent, (unsigned long long)n);
 	return 1;

@@ -21,6 +21,8 @@ struct sender {
 	atomic_bool stop;
 	atomic_bool failed;	/* @why may be read once this is set */
 	atomic_ullong sent;	/* bytes that the stream has taken */
+	int64_t looked_us;	/* when idle_ns() last looked, see clock_us() */
+	int64_t held_us;	/* what connection_held_us() was then */
 	struct failure why;
 };
 

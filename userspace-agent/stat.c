@@ -51,6 +51,7 @@ static const struct {
 	{ "stream_bytes_per_s",	"bytes a second taken from them", COMPRESSION(rate) },
 	{ "cpu_ns",		"nanoseconds of CPU time",	COMPRESSION(cpu_ns) },
 	{ "slept_ns",		"  slept for --cpu-limit",	COMPRESSION(slept_ns) },
+	{ "idle_ns",		"nanoseconds of idle network",	COMPRESSION(idle_ns) },
 	{ "memory",		"bytes kept about its pages",	STATUS(memory) },
 	{ "channels",		"bytes that channels take",	STATUS(channels) },
 };

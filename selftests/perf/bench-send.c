@@ -73,7 +73,7 @@ static void *send_only(void *opaque)
 			continue;
 		}
 		n = must(send(s->link.fd, bytes, length < AT_ONCE ? length : AT_ONCE, 0));
-		channel_consume(&s->channel, n, &s->why);
+		channel_consume(&s->channel, n, 0, &s->why);
 		atomic_fetch_add(&s->sent, n);
 	}
 	return NULL;

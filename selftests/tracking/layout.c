@@ -29,9 +29,9 @@ layout(ferry_pending, 48, reserved, 32);
 layout(ferry_digest, 40, reserved, 24);
 layout(ferry_limit, 32, reserved, 16);
 layout(ferry_workers, 32, reserved, 16);
-layout(ferry_compression_stats, 272, reserved, 240);
+layout(ferry_compression_stats, 272, reserved, 248);
 layout(ferry_vm_stats, 736, reserved, 720);
-layout(ferry_consume, 32, reserved, 24);
+layout(ferry_consume, 32, tail, 24);
 layout(ferry_ring, 24, size, 16);
 
 /* No two commands are the same, and their numbers hold the sizes above. */

@@ -228,7 +228,7 @@ static void renew_decoder(void)
 
 static void test_pieces_of_a_frame(void **state)
 {
-	ZSTD_CCtx *c = begin_frame(21);
+	ZSTD_CCtx *c = begin_frame(25);
 	struct failure why;
 	size_t first, again;
 
@@ -259,10 +259,10 @@ static void test_bad_pieces_are_refused(void **state)
 		ZSTD_EndDirective how;
 		size_t cut, claimed;
 	} bad[] = {
-		{ 21, ZSTD_e_flush, 1, MAX },			/* cut short */
-		{ 21, ZSTD_e_flush, 0, MAX / 2 },		/* more than it says */
-		{ 21, ZSTD_e_end, 0, MAX },			/* the frame ends */
-		{ 22, ZSTD_e_flush, 0, MAX },			/* too large a window */
+		{ 25, ZSTD_e_flush, 1, MAX },			/* cut short */
+		{ 25, ZSTD_e_flush, 0, MAX / 2 },		/* more than it says */
+		{ 25, ZSTD_e_end, 0, MAX },			/* the frame ends */
+		{ 26, ZSTD_e_flush, 0, MAX },			/* too large a window */
 	};
 	struct failure why;
 

@@ -19,7 +19,7 @@ static u32 choose(u64 codecs, u64 waiting, u64 size, u64 rate)
 	struct ferry_ladder ladder;
 
 	ferry_ladder_make(&ladder, codecs);
-	return ferry_ladder_choose(&ladder, &backlog);
+	return ladder.codec[ferry_ladder_choose(&ladder, &backlog)];
 }
 
 static void test_a_ladder_is_in_order_of_effort(void **state)
@@ -77,7 +77,7 @@ static void test_a_meter_measures_while_bytes_wait(void **state)
 	for (unsigned int i = 0; i < 100; i++) {
 		ferry_meter_put(&meter, now);
 		now += MS;
-		ferry_meter_take(&meter, now, 1000, 0);
+		ferry_meter_take(&meter, now, 1000, 0, 0);
 		now += 50 * MS;
 	}
 	assert_in_range(meter.rate, 999000, 1001000);
@@ -86,12 +86,12 @@ static void test_a_meter_measures_while_bytes_wait(void **state)
 	for (unsigned int i = 0; i < 1000; i++) {
 		now += MS;
 		ferry_meter_put(&meter, now);
-		ferry_meter_take(&meter, now, 2000, 5000);
+		ferry_meter_take(&meter, now, 2000, 5000, 0);
 	}
 	assert_in_range(meter.rate, 1990000, 2010000);
 	/* nothing moves for a minute: that counts as well */
 	now += 60 * SECOND;
-	ferry_meter_take(&meter, now, 2000, 5000);
+	ferry_meter_take(&meter, now, 2000, 5000, 0);
 	assert_in_range(meter.rate, 1490000, 1510000);
 }
 
@@ -100,10 +100,69 @@ static void test_a_meter_without_bytes_says_nothing(void **state)
 	struct ferry_meter meter = { 0 };
 
 	(void)state;
-	ferry_meter_take(&meter, SECOND, 0, 0);
-	ferry_meter_take(&meter, 100 * SECOND, 0, 0);
+	ferry_meter_take(&meter, SECOND, 0, 0, 0);
+	ferry_meter_take(&meter, 100 * SECOND, 0, 0, 0);
 	assert_int_equal(meter.rate, 0);
 	assert_int_equal(meter.since, 0);
+}
+
+/* Bytes wait for @duration, and the network is idle for so many percent of it. */
+static void idle_for(struct ferry_meter *meter, u64 *now, u64 duration, unsigned int percent)
+{
+	for (u64 end = *now + duration; *now < end;) {
+		*now += MS;
+		ferry_meter_put(meter, *now);
+		ferry_meter_take(meter, *now, 1000, 5000, MS * percent / 100);
+	}
+}
+
+static void test_an_idle_network_lowers_the_effort(void **state)
+{
+	struct ferry_meter meter = { 0 };
+	u64 now = SECOND;
+
+	(void)state;
+	ferry_meter_put(&meter, now);
+	idle_for(&meter, &now, 130 * MS, 30);
+	assert_int_equal(meter.lowered, 2);
+	/* in between it stays as it is, however long that lasts */
+	idle_for(&meter, &now, 10 * SECOND, 20);
+	assert_int_equal(meter.lowered, 2);
+	idle_for(&meter, &now, 10 * SECOND, 100);
+	assert_int_equal(meter.lowered, FERRY_NR_CODECS - 1);
+	idle_for(&meter, &now, SECOND, 10);
+	assert_int_equal(meter.lowered, 0);
+	/* 10 s with 20 %, 10 s with all of it, 1 s with 10 %, and the beginning */
+	assert_in_range(meter.all_idle, 12 * SECOND, 12 * SECOND + 200 * MS);
+}
+
+/* What is told once for a long time counts for no more than the time that was watched. */
+static void test_idle_time_is_bounded(void **state)
+{
+	struct ferry_meter meter = { 0 };
+
+	(void)state;
+	ferry_meter_put(&meter, SECOND);
+	ferry_meter_take(&meter, SECOND + 100 * MS, 1000, 5000, UINT64_MAX);
+	assert_int_equal(meter.all_idle, 100 * MS);
+	assert_int_equal(meter.lowered, 1);
+	ferry_meter_take(&meter, SECOND + 200 * MS, 1000, 5000, 0);
+	assert_int_equal(meter.lowered, 0);
+}
+
+static void test_lowered_rungs_are_not_used(void **state)
+{
+	struct ferry_backlog backlog = { .waiting = 1 << 20, .size = 1 << 20, .lowered = 1 };
+	struct ferry_ladder ladder;
+
+	(void)state;
+	ferry_ladder_make(&ladder, BIT_OF(NONE) | BIT_OF(LZ4) | BIT_OF(ZSTD));
+	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_LZ4);
+	backlog.lowered = FERRY_NR_CODECS - 1;
+	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_NONE);
+	/* the only one is used all the same */
+	ferry_ladder_make(&ladder, BIT_OF(DEFLATE));
+	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_DEFLATE);
 }
 
 /* Of 10000 records, how many are tried, if none of them gets smaller? */
@@ -144,6 +203,7 @@ struct world {
 	struct cost cost[FERRY_NR_CODECS];
 	u64 size;	/* of the ring */
 	u64 rate;	/* of the stream, bytes a second */
+	u64 idle;	/* of each millisecond, how long the network could take more, ns */
 	u64 now, sent_until;
 	u64 waiting, credit;
 	u64 records, used[FERRY_NR_CODECS];
@@ -171,7 +231,7 @@ static void drain(struct world *w)
 			part = w->waiting;
 		w->waiting -= part;
 		if (part)
-			ferry_meter_take(&w->meter, w->sent_until, part, w->waiting);
+			ferry_meter_take(&w->meter, w->sent_until, part, w->waiting, w->idle);
 	}
 }
 
@@ -184,8 +244,8 @@ static void one_record(struct world *w, const struct ferry_ladder *ladder)
 		w->now += MS;
 		drain(w);
 	}
-	backlog = (struct ferry_backlog){ w->waiting, w->size, w->meter.rate };
-	codec = ferry_ladder_choose(ladder, &backlog);
+	backlog = (struct ferry_backlog){ w->waiting, w->size, w->meter.rate, w->meter.lowered };
+	codec = ladder->codec[ferry_ladder_choose(ladder, &backlog)];
 	w->now += w->cost[codec].ns;
 	drain(w);
 	ferry_meter_put(&w->meter, w->now);
@@ -326,6 +386,25 @@ static void test_a_short_pass_is_compressed(void **state)
 	assert_true(w.used[FERRY_CODEC_ZSTD] + w.used[FERRY_CODEC_ZSTD_STREAM] >= 60);
 }
 
+/* A stream that is slow because its sender waits for a CPU, or the target does. */
+static void test_no_effort_for_an_idle_network(void **state)
+{
+	struct world w = world(typical, 50);
+
+	(void)state;
+	w.idle = MS / 2;
+	run(&w, AUTO, 4);
+	run(&w, AUTO, 10);
+	assert_true(w.used[FERRY_CODEC_NONE] > 0);
+	assert_int_equal(w.used[FERRY_CODEC_LZ4] + w.used[FERRY_CODEC_ZSTD] +
+			 w.used[FERRY_CODEC_ZSTD_STREAM], 0);
+	w.idle = 0;
+	run(&w, AUTO, 4);
+	run(&w, AUTO, 10);
+	assert_int_equal(w.used[FERRY_CODEC_NONE] + w.used[FERRY_CODEC_LZ4] +
+			 w.used[FERRY_CODEC_ZSTD], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,11 +413,15 @@ int main(void)
 		cmocka_unit_test(test_what_waits_chooses_the_rung),
 		cmocka_unit_test(test_a_meter_measures_while_bytes_wait),
 		cmocka_unit_test(test_a_meter_without_bytes_says_nothing),
+		cmocka_unit_test(test_an_idle_network_lowers_the_effort),
+		cmocka_unit_test(test_idle_time_is_bounded),
+		cmocka_unit_test(test_lowered_rungs_are_not_used),
 		cmocka_unit_test(test_what_does_not_shrink_is_rarely_tried),
 		cmocka_unit_test(test_no_codec_alone_is_better),
 		cmocka_unit_test(test_it_settles),
 		cmocka_unit_test(test_it_follows),
 		cmocka_unit_test(test_a_short_pass_is_compressed),
+		cmocka_unit_test(test_no_effort_for_an_idle_network),
 	};
 
 	return cmocka_run_group_tests_name("compression", tests, NULL, NULL);

@@ -357,6 +357,35 @@ static void test_many_slow_ones_do_not_block_a_good_one(void **state)
 	connection_close(&c);
 }
 
+/* A peer that does not read is not the network; what is no TCP tells nothing. */
+static void test_who_keeps_bytes_waiting(void **state)
+{
+	static const uint8_t bytes[1 << 16];
+	struct port *p = *state;
+	struct connection c = dial(p, &control), local = CONNECTION_CLOSED;
+	int64_t held;
+	int fd[2];
+
+	while (!go_on(p))
+		;
+	/* until nothing has fitted for a while */
+	for (int still = 0; still < 3; usleep(20000))
+		for (still++; connection_write(&c, bytes, sizeof(bytes)) > 0;)
+			still = 0;
+	held = connection_held_us(&c);
+	assert_true(held >= 0);
+	usleep(400000);
+	assert_in_range(connection_held_us(&c) - held, 0, 200000);
+	connection_close(&p->arrival.link);
+	connection_close(&c);
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	local.fd = fd[0];
+	assert_int_equal(connection_held_us(&local), -1);
+	connection_close(&local);
+	close(fd[1]);
+}
+
 /* ------------------------------------------------------------------------
  * Frames
  * ------------------------------------------------------------------------ */
@@ -590,6 +619,7 @@ int main(void)
 		PORT_TEST(test_closing_early),
 		PORT_TEST(test_slow_one_is_dropped),
 		PORT_TEST(test_many_slow_ones_do_not_block_a_good_one),
+		PORT_TEST(test_who_keeps_bytes_waiting),
 		PAIR_TEST(test_frame_in_pieces),
 		PAIR_TEST(test_oversize_frame),
 		PAIR_TEST(test_frames_before_the_end_are_seen),

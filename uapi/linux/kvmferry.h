@@ -103,7 +103,7 @@
 #define FERRY_CODEC_DEFLATE		4	/* one raw DEFLATE stream */
 /*
  * The next piece of one Zstandard frame, flushed: a frame without end, in the order of
- * the channel's records with this codec, whose window is at most 2^21 bytes. The
+ * the channel's records with this codec, whose window is at most 2^25 bytes. The
  * payload may be FERRY_RECORD_EXTRA bytes longer than the pages.
  */
 #define FERRY_CODEC_ZSTD_STREAM		5
@@ -508,6 +508,8 @@ struct ferry_codec_stats {
  *		before them in their chunk did not shrink
  * @cpu_ns:	CPU time of the channels' threads, nanoseconds
  * @slept_ns:	for how long they slept to keep within @cpu_limit, all together
+ * @idle_ns:	for how long bytes waited though the network could have taken them, see
+ *		FERRY_CONSUME; over all rings
  * @codec:	by FERRY_CODEC_*
  * @reserved:	0
  */
@@ -519,8 +521,9 @@ struct ferry_compression_stats {
 	__u64 untried;
 	__u64 cpu_ns;
 	__u64 slept_ns;
+	__u64 idle_ns;
 	struct ferry_codec_stats codec[8];
-	__u64 reserved[4];
+	__u64 reserved[3];
 };
 
 /**
@@ -618,17 +621,20 @@ struct ferry_ring {
 /**
  * struct ferry_consume - FERRY_CONSUME: bytes that may be overwritten
  * @bytes:	in: how many, from the tail on
+ * @idle_ns:	in: for how long the network could have taken more, since this was last
+ *		told: the sender was late, or the target did not read. Where there is
+ *		much of that, less effort is made to compress. 0: the network is what
+ *		bytes wait for, or nobody knows
  * @head:	out: the head
  * @tail:	out: the tail, after the bytes were consumed
- * @reserved:	0
  *
  * On the file of a channel. Errors: -EINVAL more bytes than there are.
  */
 struct ferry_consume {
 	__u64 bytes;
+	__u64 idle_ns;
 	__u64 head;
 	__u64 tail;
-	__u64 reserved;
 };
 
 #define FERRY_IOCTL_TYPE		0xF7
