@@ -11,7 +11,7 @@
  * Each record is encoded with the codec of one rung, which the bytes choose that
  * wait on the ring:
  *
- *	rung = min(waiting / step, highest - lowered)
+ *	rung = min(waiting / step, max(highest - lowered, 1))
  *	step = min(8 ms * rate, size / 8)
  *
  * where rate is what the stream has been taking in a second while bytes waited. A
@@ -36,6 +36,10 @@
  *
  *	idle for more than a quarter of it	lowered += 1
  *	idle for less than an eighth		lowered -= 1, not below 0
+ *
+ * The first rung above the lowest is never lost by that, lz4 as a rule: what both sides
+ * have to do for each byte (send, receive, copy, check) is more than it takes to
+ * decode the fewer bytes, and the worker has the time, or nothing would wait.
  *
  * A worker that may not use the CPU as it likes (budget.h) makes records more slowly,
  * so the ring is emptier and the rung lower: no rule of its own is needed.
@@ -100,7 +104,8 @@ unsigned int ferry_ladder_choose(const struct ferry_ladder *ladder,
 	unsigned int highest = ladder->rungs - 1;
 	u64 step = STEP_SIZE(backlog->size);
 
-	highest -= min(highest, backlog->lowered);
+	if (highest)
+		highest -= min(highest - 1, backlog->lowered);
 	if (backlog->rate)
 		step = min(step, STEP_S(backlog->rate) + 1);
 	return min_t(u64, backlog->waiting / step, highest);
