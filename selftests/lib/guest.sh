@@ -303,10 +303,34 @@ guest_has() {
 	[ "$guest_counted" -gt "$3" ]
 }
 
+guest_monitor() {
+	guest_qmp "$1" '{"execute": "human-monitor-command", "arguments": {"command-line": "'"$2"'"}}' | jq -r .return
+}
+
+# guest_dump HOST: what there is to say of a guest that hangs: its last words, where its CPUs and QEMU's threads are
+guest_dump() {
+	local pid task
+	tail -n 15 "$GUEST_DIR/$1/console" "$GUEST_DIR/$1/qemu.err"
+	host_runs "$1" qemu || { echo "its QEMU has ended"; return; }
+	for _ in 1 2 3; do
+		guest_monitor "$1" "info registers -a" | grep -E '^(CPU#|RIP|CR[0-4]=)' | cut -c 1-120
+		sleep 0.3
+	done
+	guest_monitor "$1" "info lapic" | grep -E 'LVTT|Timer|IRR|ISR'
+	pid=$(cat "$GUEST_DIR/$1/qemu.pid")
+	for task in "/proc/$pid/task"/*; do
+		echo "$(cat "$task/comm") $(cut -d ' ' -f 3,14,15 "$task/stat"): $(head -n 4 "$task/stack" | tr '\n' ' ')"
+	done
+}
+
+# It has such a line, or will never have one.
+guest_decided() { guest_has "$1" "$2" 0 || host_idle "$1" qemu; }
+
 guest_wait() {
-	guest_until "${3:-120}" guest_has "$1" "$2" 0 && return
-	guest_note "no line like '$2' on the console of host $1; its end:"
-	tail -n 15 "$GUEST_DIR/$1/console" "$GUEST_DIR/$1/qemu.err" | sed 's/^/#   /'
+	guest_until "${3:-120}" guest_decided "$1" "$2" || true
+	! guest_has "$1" "$2" 0 || return 0
+	guest_note "no line like '$2' on the console of host $1:"
+	guest_dump "$1" 2>&1 | sed 's/^/#   /'
 	return 1
 }
 
@@ -315,8 +339,8 @@ guest_continues() {
 	guest_count "$1" '^guest: round'
 	before=$guest_counted
 	guest_until "${2:-60}" guest_has "$1" '^guest: round' $((before + 1)) && return
-	guest_note "the guest on host $1 does not continue; its status is $(guest_status "$1"), its console and QEMU's messages end with:"
-	tail -n 15 "$GUEST_DIR/$1/console" "$GUEST_DIR/$1/qemu.err" | sed 's/^/#   /'
+	guest_note "the guest on host $1 does not continue; its status is $(guest_status "$1"):"
+	guest_dump "$1" 2>&1 | sed 's/^/#   /'
 	return 1
 }
 
