@@ -357,8 +357,9 @@ guest_report() {
 }
 
 # Both what the guest says of its memory and what its kernel says when it dies of it.
+guest_trouble='^guest: error|Kernel panic|Oops|BUG:|general protection|segfault|traps:|Call Trace|soft lockup'
 guest_errors() {
-	guest_count "$1" '^guest: error|Kernel panic|Oops|BUG:|general protection|segfault|traps:|Call Trace|soft lockup'
+	guest_count "$1" "$guest_trouble"
 	echo "$guest_counted"
 }
 

@@ -26,7 +26,12 @@ follow() {
 	grep -qE '^policy .* differ 0 control_differ [1-9]' $out || { sed 's/^/# /' $out; return 1; }
 }
 
-is_well() { guest_continues a && [ "$(guest_errors a)" = 0 ]; }
+is_well() {
+	guest_continues a || return 1
+	[ "$(guest_errors a)" != 0 ] || return 0
+	grep -aE "$guest_trouble" "$GUEST_DIR/a/console" | head -n 20 | sed 's/^/# /'
+	return 1
+}
 
 ktap_plan 3
 host_module_load
