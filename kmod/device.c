@@ -13,6 +13,7 @@
 
 #include "codec.h"
 #include "device.h"
+#include "disk.h"
 #include "fault.h"
 #include "vm.h"
 
@@ -32,6 +33,7 @@ union ferry_arg {
 	struct ferry_vm_stats vm_stats;
 	struct ferry_workers workers;
 	struct ferry_compression_stats compression_stats;
+	struct ferry_disk_bind disk_bind;
 };
 
 /* The layout is the ABI: a size that moves is a bug. */
@@ -66,7 +68,7 @@ static long cmd_info(struct ferry_vm *vm, union ferry_arg *arg)
 
 	info->abi = FERRY_ABI;
 	info->features = FERRY_FEATURE_HUGE_PAGES | FERRY_FEATURE_GROUP |
-			 FERRY_FEATURE_COMPRESSION;
+			 FERRY_FEATURE_COMPRESSION | FERRY_FEATURE_DISK;
 	if (FERRY_HAS_FAULTS)
 		info->features |= FERRY_FEATURE_FAULT_POINTS;
 	info->codecs = ferry_codecs_available();
@@ -179,6 +181,15 @@ static long cmd_compression_stats(struct ferry_vm *vm, union ferry_arg *arg)
 	return ferry_vm_compression_stats(vm, stats);
 }
 
+static long cmd_disk_bind(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->disk_bind.flags, 0) ||
+	    !reserved_ok(arg->disk_bind.reserved))
+		return -EINVAL;
+	return ferry_disk_open_fd(&arg->disk_bind);
+}
+
+/* By number; there are gaps. */
 static const struct {
 	unsigned int cmd;
 	long (*run)(struct ferry_vm *vm, union ferry_arg *arg);
@@ -197,6 +208,7 @@ static const struct {
 	{ FERRY_VM_STATS,	cmd_vm_stats },
 	{ FERRY_WORKERS,		cmd_workers },
 	{ FERRY_COMPRESSION_STATS, cmd_compression_stats },
+	[_IOC_NR(FERRY_DISK_BIND)] = { FERRY_DISK_BIND, cmd_disk_bind },
 };
 
 static long device_ioctl(struct file *file, unsigned int cmd,

@@ -27,6 +27,9 @@ static const char * const names[FERRY_NR_FAULTS] = {
 	[FERRY_FAULT_BACKLOG_BLIND]	= "backlog-blind",
 	[FERRY_FAULT_PREFAULT_PATIENT]	= "prefault-patient",
 	[FERRY_FAULT_MEMORY_HIDDEN]	= "memory-hidden",
+	[FERRY_FAULT_DISK_NOMEM]	= "disk-nomem",
+	[FERRY_FAULT_GUARD_BLIND]	= "guard-blind",
+	[FERRY_FAULT_RESUME_EARLY]	= "resume-early",
 };
 
 static int armed;

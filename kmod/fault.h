@@ -4,7 +4,7 @@
  *
  * Compiled out unless the module is built with FERRY_FAULT=y. Armed by name, one
  * at a time, through /sys/module/kvmferry/parameters/fault; an empty name
- * disarms. Every name here has a test in selftests/tracking.
+ * disarms. Every name here has a test in selftests/tracking or selftests/storage.
  */
 #ifndef FERRY_FAULT_H
 #define FERRY_FAULT_H
@@ -29,6 +29,9 @@ enum ferry_fault {
 
 	/* "work-nomem": no fault can be queued; each is skipped */
 	FERRY_FAULT_WORK_NOMEM,
+
+	/* "disk-nomem": a table with target "ferry" fails so, after its last step */
+	FERRY_FAULT_DISK_NOMEM,
 
 	/*
 	 * Negative controls: each breaks one rule, most of them of protect.h, so
@@ -55,6 +58,10 @@ enum ferry_fault {
 	FERRY_FAULT_PREFAULT_PATIENT,
 	/* "memory-hidden": page hashes take twice what the status tells */
 	FERRY_FAULT_MEMORY_HIDDEN,
+	/* "guard-blind": lets through what overlaps a guarded range of a disk */
+	FERRY_FAULT_GUARD_BLIND,
+	/* "resume-early": resumes a disk while requests are in doubt */
+	FERRY_FAULT_RESUME_EARLY,
 
 	FERRY_NR_FAULTS
 };

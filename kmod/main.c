@@ -4,16 +4,25 @@
 #include <linux/module.h>
 
 #include "device.h"
+#include "disk.h"
 #include "unprotect.h"
 
 static int __init ferry_init(void)
 {
-	return ferry_unprotect_check() ?: ferry_device_register();
+	int err = ferry_unprotect_check() ?: ferry_disk_register();
+
+	if (err)
+		return err;
+	err = ferry_device_register();
+	if (err)
+		ferry_disk_unregister();
+	return err;
 }
 
 static void __exit ferry_exit(void)
 {
 	ferry_device_unregister();
+	ferry_disk_unregister();
 	ferry_unprotect_flush();
 }
 

@@ -6,6 +6,7 @@
 #ifndef FERRY_COMPAT_H
 #define FERRY_COMPAT_H
 
+#include <linux/bio.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
@@ -30,6 +31,22 @@ static inline void vm_flags_clear(struct vm_area_struct *vma,
 {
 	vma->vm_flags &= ~flags;
 }
+#endif
+
+/* How long the data is to live: no field for it between v5.18 and v6.9. */
+static inline void ferry_copy_write_hint(struct bio *to, const struct bio *from)
+{
+#ifdef FERRY_HAVE_bi_write_hint
+	to->bi_write_hint = from->bi_write_hint;
+#endif
+}
+
+/* The parameters of a target's prepare_ioctl. It may answer for itself today; ours never does. */
+#ifdef FERRY_HAVE_dm_prepare_ioctl_forward
+#define FERRY_PREPARE_IOCTL_ARGS	struct dm_target *ti, struct block_device **bdev, \
+					unsigned int cmd, unsigned long arg, bool *forward
+#else
+#define FERRY_PREPARE_IOCTL_ARGS	struct dm_target *ti, struct block_device **bdev
 #endif
 
 /*

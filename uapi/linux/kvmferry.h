@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * kvmferry: the whole kernel ABI, and its manual.
+ * kvmferry: the whole kernel ABI, and its manual, but for disks, which have a header
+ * of their own: kvmferry_disk.h.
  *
  * /dev/kvmferry tracks, compresses and hands over the RAM of one running
  * virtual machine. One open file is one migrating VM:
@@ -20,6 +21,8 @@
  *	FERRY_VM_STATS		the same of every VM, for onlookers
  *	FERRY_DIGEST		what the other side must hold by now
  *	close(fd)		the VM runs on, unprotected, unharmed
+ *
+ * and FERRY_DISK_BIND gives a file for one of its disks: see kvmferry_disk.h.
  *
  * A page is *pending* while it must still be sent. Every page is pending at
  * first; it becomes pending again when the VM or its VMM writes to it. A *pass*
@@ -47,6 +50,7 @@
 
 #include <linux/const.h>
 #include <linux/ioctl.h>
+#include <linux/kvmferry_disk.h>
 #include <linux/types.h>
 
 /* Version of this ABI. A newer kernel keeps serving an older number. */
@@ -175,6 +179,7 @@ struct ferry_info {
 #define FERRY_FEATURE_FAULT_POINTS	_BITULL(1)	/* a test build: faults can be injected */
 #define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP and what follows it */
 #define FERRY_FEATURE_COMPRESSION	_BITULL(3)	/* FERRY_WORKERS, FERRY_COMPRESSION_STATS */
+#define FERRY_FEATURE_DISK		_BITULL(4)	/* FERRY_DISK_BIND, and the target "ferry" */
 
 /**
  * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
