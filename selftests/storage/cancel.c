@@ -11,35 +11,39 @@
 
 #include "ktap.h"
 
-#define SLOW_MS		4000u
-/* Far from what the storage takes, and far from what a slow host takes for nothing. */
-#define AT_ONCE_MS	1500u
-#define LONG_MS		60000u
+/* What the storage takes; and what is far from it, and from what the host takes for nothing. */
+#define SLOW_MS		storage_ms(3000)
+#define AT_ONCE_MS	storage_ms(1000)
+#define LONG_MS		20000u
 
 static struct storage storage;
 static struct disk quick, slow;
 
+/* Not write zeroes: the kernel lets only one of it and discard at a time into a device. */
+static const enum io_op ops[] = { IO_WRITE, IO_READ, IO_DISCARD, IO_FLUSH };
+
+#define OPS		(sizeof(ops) / sizeof(*ops))
+
 static void test_hold(void)
 {
-	static const enum io_op ops[] = { IO_WRITE, IO_READ, IO_DISCARD, IO_ZERO, IO_FLUSH };
 	struct ferry_disk_status status;
-	struct io io[5];
+	struct io io[OPS];
 	unsigned int i, ended = 0, errors = 0;
 
 	ktap_ok(!disk_hold(quick.file), "hold");
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < OPS; i++)
 		io_start(&io[i], quick.block, ops[i], i * 8 * IO_BLOCK, 8 * IO_BLOCK, 0x11);
-	within(LONG_MS, disk_status(quick.file).held == 5);
+	within(LONG_MS, disk_status(quick.file).held == OPS);
 	sleep_ms(200);
 	status = disk_status(quick.file);
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < OPS; i++)
 		ended += io[i].done;
-	ktap_ok(status.state == FERRY_DISK_HOLDING && status.held == 5 && !status.in_flight && !ended,
-		"five kinds of requests are held: %llu", (unsigned long long)status.held);
+	ktap_ok(status.state == FERRY_DISK_HOLDING && status.held == OPS && !status.in_flight && !ended,
+		"four kinds of requests are held: %llu", (unsigned long long)status.held);
 	ktap_ok(io_count(storage.file, 0, 8, 0x11) == 0, "the storage knows nothing of it");
 	ktap_ok(disk_poll(quick.file) == POLLOUT, "poll: it may be resumed");
 	ktap_ok(!disk_resume(quick.file, 0), "resume");
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < OPS; i++)
 		errors += !!io_end(&io[i]);
 	ktap_ok(!errors && io_count(storage.file, 0, 8, 0x11) == 8, "then all are done");
 	ktap_ok(!disk_poll(quick.file) && disk_status(quick.file).state == FERRY_DISK_PASS,
@@ -49,20 +53,19 @@ static void test_hold(void)
 /* What is held when it is cancelled was never in doubt. */
 static void test_cancel_held(void)
 {
-	static const enum io_op ops[] = { IO_WRITE, IO_READ, IO_DISCARD, IO_ZERO, IO_FLUSH };
 	struct ferry_disk_cancel result;
-	struct io io[5];
+	struct io io[OPS];
 	unsigned int i, wrong = 0;
 
 	disk_hold(quick.file);
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < OPS; i++)
 		io_start(&io[i], quick.block, ops[i], i * 8 * IO_BLOCK, 8 * IO_BLOCK, 0x12);
-	within(LONG_MS, disk_status(quick.file).held == 5);
+	within(LONG_MS, disk_status(quick.file).held == OPS);
 	disk_cancel(quick.file, KIND(WRITE) | KIND(READ) | KIND(FLUSH), 0, &result);
-	ktap_ok(result.failed == 3 && !result.cancelled, "held: 3 of 5 are failed, none in doubt");
-	for (i = 0; i < 5; i++)
-		wrong += io_end(&io[i]) != (ops[i] == IO_DISCARD || ops[i] == IO_ZERO ? 0 : EIO);
-	ktap_ok(!wrong, "of the kinds that are cancelled; the others are sent");
+	ktap_ok(result.failed == 3 && !result.cancelled, "held: 3 of 4 are failed, none in doubt");
+	for (i = 0; i < OPS; i++)
+		wrong += io_end(&io[i]) != (ops[i] == IO_DISCARD ? 0 : EIO);
+	ktap_ok(!wrong, "of the kinds that are cancelled; the other one is sent");
 	ktap_ok(!disk_resume(quick.file, 0), "and nothing stands against a resume");
 }
 
@@ -136,8 +139,6 @@ static void test_ended(void)
 
 	ktap_ok(poll(&poll_fd, 1, LONG_MS) == 1 && poll_fd.revents == POLLIN,
 		"poll tells of the end");
-	ktap_ok(disk_resume(slow.file, 0) == -EBUSY || !disk_status(slow.file).in_doubt,
-		"no resume while one is left");
 	within(LONG_MS, !disk_status(slow.file).in_doubt);
 	n = disk_list(slow.file, STATE(ENDED), list, 16);
 	for (i = 0; i < n; i++)
@@ -251,7 +252,7 @@ static void test_pages(void)
 int main(void)
 {
 	storage_open(&storage);
-	ktap_plan(45);
+	ktap_plan(44);
 	disk_open(&quick, "quick", storage.loop[1]);
 	disk_open(&slow, "slow", delay_open("lower", storage.loop[0], SLOW_MS, SLOW_MS));
 

@@ -105,8 +105,14 @@ int dm_resume(const char *name)
 int dm_remove(const char *name)
 {
 	struct call call;
+	unsigned int tries = 500;
+	int ret;
 
-	return run(DM_DEV_REMOVE, begin(&call, name, 0));
+	/* a thread that has ended may still be closing its files */
+	do {
+		ret = run(DM_DEV_REMOVE, begin(&call, name, 0));
+	} while (ret == -EBUSY && tries-- && !usleep(10000));
+	return ret;
 }
 
 const char *dm_status(const char *name, bool table)

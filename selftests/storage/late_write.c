@@ -13,9 +13,9 @@
 #include "ferry.h"
 #include "ktap.h"
 
-#define SLOW_MS		3000u
-#define SOON_MS		1500u
-#define LONG_MS		60000u
+#define SLOW_MS		storage_ms(2000)
+#define SOON_MS		storage_ms(1000)
+#define LONG_MS		20000u
 #define BLOCKS		4u
 
 static struct storage storage;

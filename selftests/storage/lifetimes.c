@@ -5,6 +5,7 @@
  */
 #include "storage.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -14,10 +15,10 @@
 #include "ferry.h"
 #include "ktap.h"
 
-#define SLOW_MS		2500u
-#define SOON_MS		1200u
+#define SLOW_MS		storage_ms(1500)
+#define SOON_MS		storage_ms(750)
 #define A_WHILE_MS	300u
-#define LONG_MS		60000u
+#define LONG_MS		20000u
 
 static struct storage storage;
 static struct disk disk;

@@ -242,7 +242,7 @@ static void test_reload(void)
 int main(void)
 {
 	storage_open(&storage);
-	ktap_plan(25);
+	ktap_plan(26);
 
 	test_tables();
 	test_zoned();

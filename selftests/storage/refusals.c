@@ -203,7 +203,7 @@ static void test_no_memory(void)
 int main(void)
 {
 	storage_open(&storage);
-	ktap_plan(62);
+	ktap_plan(64);
 	disk_open(&disk, "disk", storage.loop[0]);
 
 	test_bind();

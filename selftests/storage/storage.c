@@ -11,6 +11,13 @@
 
 #include "ferry.h"
 
+unsigned int storage_ms(unsigned int ms)
+{
+	const char *kernel = getenv("KVMFERRY_KERNEL");
+
+	return kernel && !strcmp(kernel, "debug") ? 3 * ms : ms;
+}
+
 static void attach_loop(struct storage *storage, unsigned int i)
 {
 	struct loop_config config = { .fd = storage->file };

@@ -34,6 +34,9 @@ struct disk {
 	int file;		/* of FERRY_DISK_BIND */
 };
 
+/* These milliseconds, or what they are on a slower kernel. */
+unsigned int storage_ms(unsigned int ms);
+
 /* Loads the modules; skips the program if something is missing. */
 void storage_open(struct storage *storage);
 /* All devices must be gone. Unloads kvmferry; false if it does not go. */
