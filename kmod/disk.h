@@ -33,7 +33,7 @@ struct ferry_request;
 
 /* What is in flight, of the requests that came on one CPU. */
 struct ferry_lane {
-	spinlock_t lock;
+	spinlock_t lock;		/* protects the next two */
 	struct list_head requests;
 	unsigned int count;
 	struct ferry_disk *disk;

@@ -13,7 +13,7 @@ static bool range_ok(const struct ferry_disk *disk,
 }
 
 static int guard_range(struct ferry_disk *disk,
-		     const struct ferry_disk_range *range)
+		       const struct ferry_disk_range *range)
 {
 	struct ferry_guard *guard;
 	int err;

@@ -249,10 +249,76 @@ static void test_pages(void)
 	ktap_ok(!disk_resume(slow.file, 0), "pages: resume");
 }
 
+/* The disk of scsi_debug, which knows write zeroes; NULL: there is none. */
+static const char *find_scsi(void)
+{
+	static char name[32];
+	FILE *list;
+	bool found;
+
+	if (system("test -d /sys/bus/pseudo/drivers/scsi_debug || modprobe -q scsi_debug dev_size_mb=16"))
+		return NULL;
+	/* disks come into being by and by */
+	list = popen("for i in 1 2 3 4 5 6 7 8 9 10; do "
+		     "ls /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block 2>/dev/null && "
+		     "break; sleep 0.3; done", "r");
+	found = fscanf(list, "%31s", name) == 1;
+	pclose(list);
+	return found ? name : NULL;
+}
+
+/* In jiffies, which are 4 or 10 ms. */
+static int set_scsi_delay(unsigned int jiffies)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "echo %u >/sys/bus/pseudo/drivers/scsi_debug/delay", jiffies);
+	return system(command);
+}
+
+static void test_zeroes(void)
+{
+	const char *name = find_scsi();
+	struct ferry_disk_request list[2];
+	struct ferry_disk_cancel result;
+	struct disk disk = { .name = "scsi" };
+	char path[64];
+	struct io io;
+
+	if (!name) {
+		ktap_skip("no scsi_debug", "write zeroes: in flight");
+		ktap_skip("no scsi_debug", "write zeroes: cancelled");
+		ktap_skip("no scsi_debug", "write zeroes: carried out late");
+		return;
+	}
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	disk.block = dm_make(disk.name, 2048, "ferry", path);
+	disk.file = disk_bind(disk.block);
+	sure(io_do(disk.block, IO_WRITE, 0, 16 * IO_BLOCK, 0x66));
+	sure(set_scsi_delay(500));
+	io_start(&io, disk.block, IO_ZERO, 0, 8 * IO_BLOCK, 0);
+	ktap_ok(within(LONG_MS, disk_list(disk.file, STATE(IN_FLIGHT), list, 2) == 1) &&
+		list[0].kind == FERRY_DISK_WRITE_ZEROES && list[0].sectors == SECTORS(8ul),
+		"write zeroes: in flight");
+	sure(disk_cancel(disk.file, FERRY_DISK_ALL_KINDS, 0, &result));
+	/* the kernel tries again, with writes, which fail at once */
+	ktap_ok(result.cancelled == 1 && io_end(&io) == EIO && disk_status(disk.file).in_doubt == 1,
+		"write zeroes: cancelled");
+	within(LONG_MS, !disk_status(disk.file).in_doubt);
+	sure(set_scsi_delay(0));
+	sure(disk_resume(disk.file, 0));
+	ktap_ok(io_count(disk.block, 0, 8, 0) == 8 && io_count(disk.block, 8, 8, 0x66) == 8,
+		"write zeroes: carried out late");
+	sure(!disk_close(&disk));
+	if (system("! grep -q '^scsi_debug ' /proc/modules || rmmod scsi_debug"))
+		die("scsi_debug does not unload");
+}
+
 int main(void)
 {
 	storage_open(&storage);
-	ktap_plan(44);
+	ktap_plan(47);
 	disk_open(&quick, "quick", storage.loop[1]);
 	disk_open(&slow, "slow", delay_open("lower", storage.loop[0], SLOW_MS, SLOW_MS));
 
@@ -261,6 +327,7 @@ int main(void)
 	test_cancel();
 	test_kinds();
 	test_pages();
+	test_zeroes();
 
 	ktap_ok(disk_close(&quick) && disk_close(&slow), "the devices can be removed");
 	delay_close("lower");

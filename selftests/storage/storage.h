@@ -37,7 +37,7 @@ struct disk {
 /* These milliseconds, or what they are on a slower kernel. */
 unsigned int storage_ms(unsigned int ms);
 
-/* Loads the modules; skips the program if something is missing. */
+/* Loads the modules, makes the devices. Must not fail. */
 void storage_open(struct storage *storage);
 /* All devices must be gone. Unloads kvmferry; false if it does not go. */
 bool storage_close(struct storage *storage);

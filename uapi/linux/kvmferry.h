@@ -179,7 +179,7 @@ struct ferry_info {
 #define FERRY_FEATURE_FAULT_POINTS	_BITULL(1)	/* a test build: faults can be injected */
 #define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP and what follows it */
 #define FERRY_FEATURE_COMPRESSION	_BITULL(3)	/* FERRY_WORKERS, FERRY_COMPRESSION_STATS */
-#define FERRY_FEATURE_DISK		_BITULL(4)	/* FERRY_DISK_BIND, and the target "ferry" */
+#define FERRY_FEATURE_DISK		_BITULL(4)	/* FERRY_DISK_BIND, the target "ferry" */
 
 /**
  * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
