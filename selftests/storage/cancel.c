@@ -12,7 +12,7 @@
 #include "ktap.h"
 
 /* What the storage takes; and what is far from it, and from what the host takes for nothing. */
-#define SLOW_MS		storage_ms(3000)
+#define SLOW_MS		storage_ms(2500)
 #define AT_ONCE_MS	storage_ms(1000)
 #define LONG_MS		20000u
 
@@ -256,10 +256,11 @@ static const char *find_scsi(void)
 	FILE *list;
 	bool found;
 
-	if (system("test -d /sys/bus/pseudo/drivers/scsi_debug || modprobe -q scsi_debug dev_size_mb=16"))
+	if (system("test -d /sys/bus/pseudo/drivers/scsi_debug || "
+		   "{ modprobe -q sd_mod && modprobe -q scsi_debug dev_size_mb=16; }"))
 		return NULL;
 	/* disks come into being by and by */
-	list = popen("for i in 1 2 3 4 5 6 7 8 9 10; do "
+	list = popen("for i in $(seq 40); do "
 		     "ls /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*/block 2>/dev/null && "
 		     "break; sleep 0.3; done", "r");
 	found = fscanf(list, "%31s", name) == 1;
@@ -310,7 +311,9 @@ static void test_zeroes(void)
 	sure(disk_resume(disk.file, 0));
 	ktap_ok(io_count(disk.block, 0, 8, 0) == 8 && io_count(disk.block, 8, 8, 0x66) == 8,
 		"write zeroes: carried out late");
-	sure(!disk_close(&disk));
+	close(disk.file);
+	close(disk.block);
+	sure(dm_remove(disk.name));
 	if (system("! grep -q '^scsi_debug ' /proc/modules || rmmod scsi_debug"))
 		die("scsi_debug does not unload");
 }

@@ -15,8 +15,8 @@
 #include "ferry.h"
 #include "ktap.h"
 
-#define SLOW_MS		storage_ms(1500)
-#define SOON_MS		storage_ms(750)
+#define SLOW_MS		storage_ms(1200)
+#define SOON_MS		storage_ms(600)
 #define A_WHILE_MS	300u
 #define LONG_MS		20000u
 
@@ -201,6 +201,7 @@ static void test_remove(void)
 	ktap_ok(syscall(__NR_delete_module, "kvmferry", O_NONBLOCK) < 0,
 		"the file alone keeps the module");
 	close(disk.file);
+	disk_forget(&disk);
 }
 
 /* The storage ends what is in doubt with an error. */
@@ -317,6 +318,7 @@ int main(void)
 	close(disk.file);
 	close(disk.block);
 	sure(dm_remove("disk"));
+	disk_forget(&disk);
 	delay_close("lower");
 
 	ktap_ok(storage_close(&storage), "the module unloads");

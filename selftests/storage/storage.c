@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ferry.h"
@@ -65,6 +66,36 @@ int disk_bind(int block)
 	return ret;
 }
 
+static void guard_guards(int minor, int life)
+{
+	char path[32], c;
+	int block, file;
+
+	must(dup2(life, 3));
+	close_range(4, ~0u, 0);
+	if (read(3, &c, 1) < 0)
+		_exit(1);
+	snprintf(path, sizeof(path), "/dev/dm-%d", minor);
+	block = open(path, O_RDWR | O_CLOEXEC);
+	file = block < 0 ? -1 : disk_bind(block);
+	if (file >= 0)
+		disk_unguard_all(file);
+	_exit(0);
+}
+
+static void start_guardian(struct disk *disk)
+{
+	int minor = dm_minor(disk->name), ends[2];
+
+	must(pipe2(ends, O_CLOEXEC));
+	fflush(stdout);
+	disk->guardian = must(fork());
+	if (!disk->guardian)
+		guard_guards(minor, ends[0]);
+	close(ends[0]);
+	disk->life = ends[1];
+}
+
 void disk_open(struct disk *disk, const char *name, const char *lower)
 {
 	snprintf(disk->name, sizeof(disk->name), "%s", name);
@@ -72,14 +103,24 @@ void disk_open(struct disk *disk, const char *name, const char *lower)
 	disk->file = disk_bind(disk->block);
 	if (disk->file < 0)
 		die("disk %s cannot be bound: %s", name, strerror(-disk->file));
+	start_guardian(disk);
+}
+
+void disk_forget(struct disk *disk)
+{
+	close(disk->life);
+	must(waitpid(disk->guardian, NULL, 0));
 }
 
 bool disk_close(struct disk *disk)
 {
-	if (disk->file >= 0)
-		close(disk->file);
+	bool removed;
+
+	close(disk->file);
 	close(disk->block);
-	return !dm_remove(disk->name);
+	removed = !dm_remove(disk->name);
+	disk_forget(disk);
+	return removed;
 }
 
 const char *delay_open(const char *name, const char *lower, unsigned int read_ms,

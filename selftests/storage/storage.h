@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <linux/kvmferry.h>
 
 #include "die.h"
@@ -32,6 +33,9 @@ struct disk {
 	char name[32];
 	int block;		/* descriptor of the block device, O_DIRECT */
 	int file;		/* of FERRY_DISK_BIND */
+	/* opens every guard if this program ends too early, so that it can end at all */
+	pid_t guardian;
+	int life;
 };
 
 /* These milliseconds, or what they are on a slower kernel. */
@@ -46,6 +50,8 @@ bool storage_close(struct storage *storage);
 void disk_open(struct disk *disk, const char *name, const char *lower);
 /* Removes it, whatever its state. False: it could not be removed. */
 bool disk_close(struct disk *disk);
+/* For a device that was removed otherwise. */
+void disk_forget(struct disk *disk);
 /* One more file of it, or -errno. */
 int disk_bind(int block);
 
