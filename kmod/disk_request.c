@@ -91,7 +91,8 @@ static void copy_vecs(struct bio *to, struct bio *from)
  * @upper: the bio above; within ferry_request_limit()
  *
  * Flags that concern only the way between the bio above and its owner are left out:
- * nobody would poll our bio.
+ * nobody would poll our bio. The control group is that of a bio which was held;
+ * for others device-mapper sets it when our bio is sent.
  *
  * Context: May sleep, unless @upper has REQ_NOWAIT.
  * Return: the request, to be given back by ferry_request_destroy(), or NULL if it
@@ -106,9 +107,12 @@ struct ferry_request *ferry_request_create(struct ferry_disk *disk,
 	struct ferry_request *request;
 	struct bio *bio;
 
-	bio = bio_alloc_bioset(bdev, count_vecs(upper), opf, gfp, &disk->bios);
+	/* no device yet: it would be charged to the thread that runs */
+	bio = bio_alloc_bioset(NULL, count_vecs(upper), opf, gfp, &disk->bios);
 	if (!bio)
 		return NULL;
+	bio->bi_bdev = bdev;
+	bio_clone_blkg_association(bio, upper);
 	bio->bi_ioprio = upper->bi_ioprio;
 	ferry_copy_write_hint(bio, upper);
 	copy_vecs(bio, upper);
