@@ -103,7 +103,7 @@ static bool is_all(const uint8_t *data, size_t size, uint8_t fill)
 
 unsigned long io_count(int fd, uint64_t block, unsigned long blocks, uint8_t fill)
 {
-	static _Alignas(4096) uint8_t data[IO_BLOCK];
+	_Alignas(4096) uint8_t data[IO_BLOCK];	/* threads count, too */
 	unsigned long i, count = 0;
 
 	for (i = 0; i < blocks; i++) {
