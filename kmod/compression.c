@@ -23,6 +23,12 @@
  * and stream are busy all the time. That is the best there is, and nobody has to
  * measure what a codec costs or brings on this data.
  *
+ * What waits is smoothed over 32 ms, but no less than a quarter of what waits right now:
+ * bytes are taken in bursts, whenever the scheduler lets the sender run, and a rung
+ * that followed these would go up and down the whole ladder. Between two records no
+ * more than 8 ms count, so that a pass begins with the effort with which the one before
+ * has ended.
+ *
  * It does not swing: what is decided is one record, and what is looked at is all that
  * was decided before. The ring would need many records' time to get from one
  * rung to another. 8 ms of the stream are more than a reader that was woken needs
@@ -57,6 +63,9 @@
 #define SECOND_NS	1000000000ULL
 
 #define STEP_S(rate)	((rate) / 125)	/* 8 ms of it */
+#define STEP_NS		(SECOND_NS / 125)
+#define SMOOTH_NS	(4 * STEP_NS)
+#define AT_LEAST(now)	((now) / 4)
 #define STEP_SIZE(size)	((size) / 8)
 
 /* Long enough for the scheduler to matter little. */
@@ -122,6 +131,30 @@ void ferry_meter_put(struct ferry_meter *meter, u64 now)
 {
 	if (!meter->since)
 		meter->since = now;
+}
+
+/**
+ * ferry_meter_smooth() - What waits, without the bursts in which it is taken
+ * @meter: of the stream
+ * @now: nanoseconds of the same clock; a record is about to be made
+ * @waiting: bytes right now
+ *
+ * Before the stream's first measurement nothing is known of bursts.
+ *
+ * Context: Any.
+ * Return: bytes.
+ */
+u64 ferry_meter_smooth(struct ferry_meter *meter, u64 now, u64 waiting)
+{
+	u64 elapsed = min_t(u64, now - meter->smoothed_at, STEP_NS);
+	s64 more = waiting - meter->smooth;
+
+	if (meter->rate)
+		meter->smooth += more * (s64)elapsed / (s64)SMOOTH_NS;
+	else
+		meter->smooth = waiting;
+	meter->smoothed_at = now;
+	return max_t(u64, meter->smooth, AT_LEAST(waiting));
 }
 
 /* Is it the network that bytes wait for? */

@@ -26,6 +26,8 @@ struct ferry_ladder {
  * @busy:	nanoseconds with bytes waiting in the measurement under way
  * @bytes:	taken in it
  * @rate:	bytes a second, 0 before the first measurement
+ * @smooth:	what waits, smoothed
+ * @smoothed_at: nanoseconds, when
  * @watched:	nanoseconds with bytes waiting since @lowered was last decided
  * @idle:	of them, those in which the network could have taken more
  * @lowered:	how many of the highest rungs are not to be used
@@ -39,6 +41,8 @@ struct ferry_meter {
 	u64 busy;
 	u64 bytes;
 	u64 rate;
+	u64 smooth;
+	u64 smoothed_at;
 	u64 watched;
 	u64 idle;
 	unsigned int lowered;
@@ -47,7 +51,7 @@ struct ferry_meter {
 
 /**
  * struct ferry_backlog - what a ring looks like when a record is about to be made
- * @waiting:	bytes that the stream has not taken yet
+ * @waiting:	bytes that the stream has not taken yet, as ferry_meter_smooth() says
  * @size:	bytes of the ring
  * @rate:	of the stream, see &struct ferry_meter
  * @lowered:	see there
@@ -76,6 +80,7 @@ void ferry_ladder_make(struct ferry_ladder *ladder, u64 codecs);
 unsigned int ferry_ladder_choose(const struct ferry_ladder *ladder,
 				 const struct ferry_backlog *backlog);
 
+u64 ferry_meter_smooth(struct ferry_meter *meter, u64 now, u64 waiting);
 void ferry_meter_put(struct ferry_meter *meter, u64 now);
 void ferry_meter_take(struct ferry_meter *meter, u64 now, u64 bytes,
 		      u64 waiting, u64 idle);

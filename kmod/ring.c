@@ -177,20 +177,20 @@ void *ferry_ring_place(struct ferry_ring_buffer *ring)
 }
 
 /**
- * ferry_ring_idle() - For how long could the network have taken more?
+ * ferry_ring_add_stats() - Count a ring in
  * @ring: the ring
+ * @to: sums over all rings
  *
  * Context: Any.
- * Return: nanoseconds with bytes waiting.
  */
-u64 ferry_ring_idle(struct ferry_ring_buffer *ring)
+void ferry_ring_add_stats(struct ferry_ring_buffer *ring,
+			  struct ferry_compression_stats *to)
 {
-	u64 idle;
-
 	spin_lock(&ring->lock);
-	idle = ring->meter.all_idle;
+	to->waiting += ring->head - ring->tail;
+	to->rate += ring->meter.rate;
+	to->idle_ns += ring->meter.all_idle;
 	spin_unlock(&ring->lock);
-	return idle;
 }
 
 /**
@@ -198,13 +198,16 @@ u64 ferry_ring_idle(struct ferry_ring_buffer *ring)
  * @ring: the ring
  * @backlog: out
  *
- * Context: Any.
+ * Context: The producer, before each record.
  */
 void ferry_ring_backlog(struct ferry_ring_buffer *ring,
 			struct ferry_backlog *backlog)
 {
+	u64 now = ktime_get_ns();
+
 	spin_lock(&ring->lock);
-	backlog->waiting = ring->head - ring->tail;
+	backlog->waiting = ferry_meter_smooth(&ring->meter, now,
+					      ring->head - ring->tail);
 	backlog->size = ring->size;
 	backlog->rate = ring->meter.rate;
 	backlog->lowered = ring->meter.lowered;

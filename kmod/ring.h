@@ -61,7 +61,8 @@ int ferry_ring_mmap(struct ferry_ring_buffer *ring,
 
 bool ferry_ring_has_room(struct ferry_ring_buffer *ring, u64 bytes);
 void *ferry_ring_place(struct ferry_ring_buffer *ring);
-u64 ferry_ring_idle(struct ferry_ring_buffer *ring);
+void ferry_ring_add_stats(struct ferry_ring_buffer *ring,
+			  struct ferry_compression_stats *to);
 void ferry_ring_backlog(struct ferry_ring_buffer *ring,
 			struct ferry_backlog *backlog);
 void ferry_ring_commit(struct ferry_ring_buffer *ring, u64 bytes);

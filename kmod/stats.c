@@ -213,13 +213,9 @@ static void fill_compression_stats(struct ferry_vm *vm,
 	memset(arg, 0, sizeof(*arg));
 	for (i = 0; i < nr; i++) {
 		struct ferry_channel *channel = vm->channel[i];
-		struct ferry_backlog backlog;
 
-		ferry_ring_backlog(&channel->ring, &backlog);
-		arg->waiting += backlog.waiting;
-		arg->rate += backlog.rate;
+		ferry_ring_add_stats(&channel->ring, arg);
 		arg->slept_ns += READ_ONCE(channel->budget.slept);
-		arg->idle_ns += ferry_ring_idle(&channel->ring);
 		/* not the thread's own: an onlooker may come when it has ended */
 		arg->cpu_ns += READ_ONCE(channel->budget.used);
 		add_codecs(arg, &channel->count);
