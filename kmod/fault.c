@@ -21,6 +21,7 @@ static const char * const names[FERRY_NR_FAULTS] = {
 	[FERRY_FAULT_PIN_BLIND]		= "pin-blind",
 	[FERRY_FAULT_HUGE_BLIND]	= "huge-blind",
 	[FERRY_FAULT_MAPPING_BLIND]	= "mapping-blind",
+	[FERRY_FAULT_ZSTREAM_NOMEM]	= "zstream-nomem",
 	[FERRY_FAULT_WORK_NOMEM]	= "work-nomem",
 	[FERRY_FAULT_SLOT_BLIND]	= "slot-blind",
 	[FERRY_FAULT_OPENED_BLIND]	= "opened-blind",

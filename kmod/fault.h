@@ -22,6 +22,8 @@ enum ferry_fault {
 	FERRY_FAULT_CHANNEL_NOMEM,
 	/* "encode-error": the codec fails on every page; they are sent raw */
 	FERRY_FAULT_ENCODE_ERROR,
+	/* "zstream-nomem": no memory for the codec zstd-stream; the rung below is used */
+	FERRY_FAULT_ZSTREAM_NOMEM,
 	/* "read-error": no page can be read back; tracking is lost with EIO */
 	FERRY_FAULT_READ_ERROR,
 	/* "crc-wrong": every record carries a wrong CRC; the target refuses it */

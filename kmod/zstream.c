@@ -4,11 +4,12 @@
 #include <linux/kvmferry.h>
 #include <linux/mm.h>
 
+#include "fault.h"
 #include "zstream.h"
 
 #define LEVEL		6
 #define WINDOW_LOG	25U	/* as the ABI says */
-/* So that most of the window can be found again: the level's own are for 2 MiB. */
+/* The level's own are for a window of 2 MiB. */
 #define TABLE_LOG	21U
 
 /**
@@ -32,6 +33,8 @@ static bool set_up(struct ferry_zstream *z)
 	parameters.cParams.hashLog = TABLE_LOG;
 	parameters.cParams.chainLog = TABLE_LOG;
 	size = zstd_cstream_workspace_bound(&parameters.cParams);
+	if (ferry_fault(FERRY_FAULT_ZSTREAM_NOMEM))
+		return false;
 	z->workspace = kvmalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!z->workspace)
 		return false;

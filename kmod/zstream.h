@@ -3,10 +3,11 @@
  * The codec "zstd-stream": one Zstandard frame that goes through all records of a
  * channel for which it is used.
  *
- * What a record has in common with those before it is found, too, as far back as 32 MiB of
+ * What a record has in common with those before it is found, too, in a window of 32 MiB of
  * pages, and the level is higher than the crypto API's: a fifth fewer bytes than
  * its zstd needs for 64 KiB at a time, for three to four times the work and some 50 MiB of
- * memory. So it is for streams that are much slower than the CPU, and takes its memory
+ * memory. How much of the window is found again is the library's matter: two million
+ * places are remembered, of all of it up to v6.1 or so, the latest ones since then. So it is for streams that are much slower than the CPU, and takes its memory
  * only once one is met. The crypto API has neither levels nor anything that outlives a
  * request, hence the kernel's zstd library itself.
  *
