@@ -7,9 +7,10 @@
  * pages, and the level is higher than the crypto API's: a fifth fewer bytes than
  * its zstd needs for 64 KiB at a time, for three to four times the work and some 50 MiB of
  * memory. How much of the window is found again is the library's matter: two million
- * places are remembered, of all of it up to v6.1 or so, the latest ones since then. So it is for streams that are much slower than the CPU, and takes its memory
- * only once one is met. The crypto API has neither levels nor anything that outlives a
- * request, hence the kernel's zstd library itself.
+ * places are remembered, of all of it up to v6.1 or so, the latest ones since then. So it
+ * is for streams that are much slower than the CPU, and takes its memory only once one
+ * is met. The crypto API has neither levels nor anything that outlives a request, hence
+ * the kernel's zstd library itself.
  *
  * The target decodes the frame piece by piece, so what was encoded must be sent: it may
  * be FERRY_RECORD_EXTRA bytes longer than the pages (headers of frame and blocks).
