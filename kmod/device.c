@@ -55,10 +55,6 @@ static_assert(sizeof(struct ferry_vm_stats) == 736);
 static_assert(sizeof(struct ferry_consume) == 32);
 static_assert(FERRY_PAGE_SHIFT == PAGE_SHIFT);
 
-/* Reserved fields and unknown flags are refused, so that they can be used. */
-#define reserved_ok(field)	(!memchr_inv(field, 0, sizeof(field)))
-#define flags_ok(flags, known)	(!((flags) & ~(known)))
-
 static long cmd_info(struct ferry_vm *vm, union ferry_arg *arg)
 {
 	struct ferry_info *info = &arg->info;

@@ -8,9 +8,9 @@
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
-#include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "device.h"
 #include "disk.h"
 
 /* The largest argument, whatever the command. */
@@ -39,9 +39,6 @@ static_assert(sizeof(struct ferry_disk_range) == 24);
 static_assert(sizeof(struct ferry_disk_guard) == 32);
 static_assert(sizeof(struct ferry_disk_unguard) == 24);
 static_assert(sizeof(struct ferry_disk_ranges) == 40);
-
-#define reserved_ok(field)	(!memchr_inv(field, 0, sizeof(field)))
-#define flags_ok(flags, known)	(!((flags) & ~(known)))
 
 static long cmd_status(struct ferry_disk *disk, struct file *file,
 		       union disk_arg *arg)
