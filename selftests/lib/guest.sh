@@ -276,6 +276,14 @@ guest_until() {
 
 guest_qmp() { "$GUEST_DIR/qmp" "$GUEST_DIR/$1/qmp.test" "$2"; }
 
+# guest_oracle HOST SECONDS: build/tracking/oracle follows the guest there
+guest_oracle() {
+	local dir=$GUEST_DIR/$1 qmp
+	qmp="'$GUEST_DIR/qmp' '$dir/qmp.test'"
+	"$KVMFERRY_BUILD/tracking/oracle" process "$2" "$(cat "$dir/qemu.pid")" "$qmp '{\"execute\": \"stop\"}' >/dev/null" \
+		"$qmp '{\"execute\": \"cont\"}' >/dev/null" "$dir/ram/vm"
+}
+
 guest_status() {
 	local answer
 	answer=$(guest_qmp "$1" '{"execute": "query-status"}' 2>/dev/null) || { echo gone; return; }

@@ -45,15 +45,12 @@ on_vmm() {
 	verdict "$name" /tmp/oracle
 }
 
-qmp_command() { echo "'$GUEST_DIR/qmp' '$GUEST_DIR/a/qmp.test' '{\"execute\": \"$1\"}' >/dev/null"; }
-
 # on_qemu NAME
 on_qemu() {
 	guest_open
 	trap guest_close EXIT
 	guest_start a || ktap_bail "no guest"
-	"$oracle" process $seconds "$(cat "$GUEST_DIR/a/qemu.pid")" "$(qmp_command stop)" "$(qmp_command cont)" \
-		"$GUEST_DIR/a/ram/vm" >/tmp/oracle 2>&1
+	guest_oracle a $seconds >/tmp/oracle 2>&1
 	verdict "$1" /tmp/oracle
 	ktap_check "$1: the guest runs on" guest_continues a
 	ktap_check "$1: and finds no error in its memory" test "$(guest_errors a)" = 0

@@ -16,12 +16,9 @@ export GUEST_RAM=192 KVMFERRY_BACKEND=prefault
 minutes=$1 seconds=120
 out=/tmp/prefault-long
 
-qmp_command() { echo "'$GUEST_DIR/qmp' '$GUEST_DIR/a/qmp.test' '{\"execute\": \"$1\"}' >/dev/null"; }
-
 # follow POLICY: not one page differs, and the control finds some
 follow() {
-	ORACLE_POLICY=$1 build/tracking/oracle process $seconds "$(cat "$GUEST_DIR/a/qemu.pid")" "$(qmp_command stop)" \
-		"$(qmp_command cont)" "$GUEST_DIR/a/ram/vm" >$out 2>&1
+	ORACLE_POLICY=$1 guest_oracle a $seconds >$out 2>&1
 	grep '^policy' $out | sed "s/^/# $SECONDS s, /"
 	grep -qE '^policy .* differ 0 control_differ [1-9]' $out || { sed 's/^/# /' $out; return 1; }
 }
