@@ -49,7 +49,9 @@ static int on_hello(struct target *t, const uint8_t *payload, size_t len)
 	if (wire_get_hello(&t->hello, payload, len, &fault))
 		return fail(&t->why, "the source's HELLO is wrong: %s", fault);
 	t->begun = true;
-	if (examine(t) || record_incoming(t) ||
+	if (examine(t) ||
+	    guard_forget(&t->in.disks, t->options->state_dir, t->in.vm, &t->why) ||
+	    record_incoming(t) ||
 	    landing_open(&t->landing, &t->hello, t->wake, &t->why) || start_qemu(t))
 		return -1;
 
@@ -70,6 +72,23 @@ static int on_abort(struct target *t, const uint8_t *payload, size_t len)
 
 	wire_get_text(text, payload, len);
 	return fail(&t->why, "the source gave up: %s", text);
+}
+
+static int on_disks(struct target *t, const uint8_t *payload, size_t len)
+{
+	uint8_t ready[WIRE_READY_SIZE];
+
+	if (guard_offer(&t->guard, &t->in.disks, t->id, payload, len, &t->why))
+		return -1;
+	return frames_queue(&t->control, WIRE_DISKS_READY, ready,
+			    wire_put_disks_ready(ready, t->guard.usable), &t->why);
+}
+
+static int on_doubt_end(struct target *t)
+{
+	if (guard_complete(&t->guard, &t->why))
+		return -1;
+	return frames_queue(&t->control, WIRE_GUARDED, NULL, 0, &t->why);
 }
 
 /* One frame of the source, in WAITING or RECEIVING. */
@@ -93,6 +112,12 @@ static int on_frame(struct target *t, const struct wire_frame *frame,
 		return tunnel_deliver_eof(&t->tunnel, &t->why);
 	case WIRE_VERIFY:
 		return landing_verify(&t->landing, &t->why);
+	case WIRE_DISKS:
+		return on_disks(t, payload, frame->length);
+	case WIRE_DOUBT:
+		return guard_doubt(&t->guard, &t->in.disks, payload, frame->length, &t->why);
+	case WIRE_DOUBT_END:
+		return on_doubt_end(t);
 	case WIRE_COMMIT:
 		return takeover_begin(t);
 	default:

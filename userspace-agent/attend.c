@@ -92,6 +92,18 @@ static int take_frame(struct source *s, const struct wire_frame *frame,
 		s->running = true;
 		s->blackout_end_us = clock_us();
 		return 0;
+	case WIRE_DISKS_READY:
+		return storage_take_ready(s, wire_get_disks_ready(payload), why);
+	case WIRE_GUARDED:
+		if (!s->storage.begun)
+			break;
+		s->storage.guarded = true;
+		return 0;
+	case WIRE_OPEN:
+		if (!s->storage.settling)
+			break;
+		s->storage.open = true;
+		return 0;
 	case WIRE_ABORT:
 		return take_abort(s, frame, payload, why);
 	default:
@@ -192,7 +204,8 @@ static int on_signal(struct source *s, struct failure *why)
 
 	if (read(s->signals, &info, sizeof(info)) != sizeof(info))
 		return 0;
-	if (!s->committed)
+	s->storage.interrupted = s->storage.settling;
+	if (!s->committed || s->storage.settling)
 		return fail(why, "interrupted by %s", strsignal((int)info.ssi_signo));
 	log_warn("too late to stop: the target owns the VM; waiting for it");
 	return 0;
@@ -202,7 +215,7 @@ static int on_signal(struct source *s, struct failure *why)
  * The loop
  * ------------------------------------------------------------------------ */
 
-enum { SIGNALS, WAKE, QMP, CONTROL, TUNNEL, KERNEL, COUNT };
+enum { SIGNALS, WAKE, QMP, CONTROL, TUNNEL, KERNEL, DISKS, COUNT };
 
 static struct pollfd polled(int fd, short events)
 {
@@ -228,6 +241,7 @@ static void prepare(const struct source *s, struct pollfd p[COUNT])
 	p[CONTROL] = polled(s->control.link.fd, control);
 	p[TUNNEL] = polled(s->tunnel.fd, tunnel);
 	p[KERNEL] = polled(s->kernel.fd, s->passing ? POLLIN : 0);
+	p[DISKS] = polled(s->storage.watch, s->storage.settling ? POLLIN : 0);
 }
 
 static int handle(struct source *s, int which, short events,
@@ -247,6 +261,8 @@ static int handle(struct source *s, int which, short events,
 	case KERNEL:
 		s->passing = false;
 		return 0;
+	case DISKS:
+		return storage_tell_ended(s, why);
 	}
 	return 0;
 }
@@ -312,15 +328,12 @@ int attend_until(struct source *s, bool (*done)(const struct source *s),
 	return 0;
 }
 
-json_t *attend_command(struct source *s, int fd, const char *command,
-		       json_t *arguments, struct failure *why)
+json_t *attend_reply(struct source *s, long number, const char *command,
+		     struct failure *why)
 {
 	int64_t deadline = clock_ms() + s->options->timeout_ms;
-	long number = qmp_send(s->qmp, fd, false, command, arguments, why);
 	json_t *result = NULL;
 
-	if (number < 0 || qmp_pump(s->qmp, why))
-		return NULL;
 	while (!qmp_reply(s->qmp, number, &result, why)) {
 		int left = clock_left(deadline);
 
@@ -333,6 +346,16 @@ json_t *attend_command(struct source *s, int fd, const char *command,
 			return NULL;
 	}
 	return result;
+}
+
+json_t *attend_command(struct source *s, int fd, const char *command,
+		       json_t *arguments, struct failure *why)
+{
+	long number = qmp_send(s->qmp, fd, false, command, arguments, why);
+
+	if (number < 0 || qmp_pump(s->qmp, why))
+		return NULL;
+	return attend_reply(s, number, command, why);
 }
 
 static bool is_flushed(const struct source *s)

@@ -3,8 +3,9 @@
  * The source's event loop: whatever it waits for, it attends to everything.
  *
  * QEMU's replies and events, the target's frames, QEMU's device stream, the end of a
- * pass, a broken data stream and signals are all looked after while one of them is
- * waited for. Nothing waits without a time-out.
+ * pass, a broken data stream, disk requests that have ended and signals are all looked
+ * after while one of them is waited for. Nothing waits without a time-out, but for the
+ * storage once the VM has moved.
  */
 #ifndef KVMFERRY_ATTEND_H
 #define KVMFERRY_ATTEND_H
@@ -19,7 +20,7 @@
 int attend_signals(struct source *s, struct failure *why);
 
 /**
- * attend - one round: wait up to @timeout ms for anything, and deal with it
+ * attend - one round: wait up to @timeout ms (-1: any) for anything, and deal with it
  *
  * Returns 0, or -1 with @why when the migration cannot go on. After the commit
  * only the connection to the target still counts.
@@ -44,6 +45,10 @@ int attend_until(struct source *s, bool (*done)(const struct source *s),
  */
 json_t *attend_command(struct source *s, int fd, const char *command,
 		       json_t *arguments, struct failure *why);
+
+/* The same for one that was sent already: qmp_send() called it @number. */
+json_t *attend_reply(struct source *s, long number, const char *command,
+		     struct failure *why);
 
 /* Waits until everything queued for the target was handed to the socket. */
 int attend_flushed(struct source *s, struct failure *why);

@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "codec.h"
+#include "guard.h"
 #include "kernel.h"
 #include "maps.h"
 #include "qemu.h"
@@ -24,6 +25,7 @@ struct check {
 	enum journal_side side;
 	const char *state_dir;
 	struct ramblocks *rams;
+	struct vmdisks *disks;
 };
 
 /*
@@ -247,6 +249,51 @@ static enum check_result check_devices(struct check *c, struct failure *text)
 }
 
 /* ------------------------------------------------------------------------
+ * Disks
+ * ------------------------------------------------------------------------ */
+
+/* Some reason why a ferry disk is of no use, or of any disk; NULL if all are cancelled. */
+static const struct vmdisk *find_drained(const struct vmdisks *disks)
+{
+	const struct vmdisk *found = NULL;
+
+	for (unsigned int i = 0; i < disks->count; i++) {
+		const struct vmdisk *d = &disks->disk[i];
+
+		if (!d->kinds && (!found || (found->disk.fd < 0 && d->disk.fd >= 0)))
+			found = d;
+	}
+	return found;
+}
+
+/* A disk that was put on a target ferry ought to be of use. */
+static enum check_result check_cancel(const struct vmdisks *disks, struct failure *text)
+{
+	const struct vmdisk *d = find_drained(disks);
+
+	if (!disks->count)
+		return say(CHECK_PASS, text, "the VM has no disks");
+	if (!d)
+		return say(CHECK_PASS, text, "requests of %u disk%s can be cancelled, the blackout does not wait for storage",
+			   disks->count, disks->count == 1 ? "" : "s");
+	return say(d->disk.fd < 0 ? CHECK_PASS : CHECK_WARN, text,
+		   "the blackout waits for the requests of disk %s: %s", d->disk.path,
+		   d->drained.text);
+}
+
+static enum check_result check_disks(struct check *c, struct failure *text)
+{
+	char vm[QEMU_NAME_SIZE];
+
+	if (vmdisks_find(c->disks, c->qmp, text) || qemu_identity(c->qmp, vm, text) ||
+	    guard_admits(c->disks, c->side, c->state_dir, vm, text))
+		return CHECK_FAIL;
+	if (c->side == JOURNAL_SOURCE)
+		return check_cancel(c->disks, text);
+	return say(CHECK_PASS, text, "nothing of its disks is guarded");
+}
+
+/* ------------------------------------------------------------------------
  * This host
  * ------------------------------------------------------------------------ */
 
@@ -321,6 +368,7 @@ static const struct {
 	{ "RAM",		SOURCE | TARGET,	check_ram },
 	{ "other RAM",		SOURCE | TARGET,	check_left },
 	{ "devices",		SOURCE | TARGET,	check_devices },
+	{ "disks",		SOURCE | TARGET,	check_disks },
 	{ "owner records",	SOURCE | TARGET,	check_record },
 	{ "state directory",	SOURCE | TARGET,	check_directory },
 	{ "kernel module",	SOURCE,			check_kernel },
@@ -340,16 +388,18 @@ static void log_line(void *opaque, enum check_result result, const char *name,
 }
 
 int check_vm(struct qmp *qmp, enum journal_side side, const char *state_dir,
-	     struct ramblocks *rams, check_line_fn *line, void *opaque,
-	     struct failure *why)
+	     struct ramblocks *rams, struct vmdisks *disks, check_line_fn *line,
+	     void *opaque, struct failure *why)
 {
 	struct check c = {
 		.qmp = qmp, .side = side, .state_dir = state_dir, .rams = rams,
+		.disks = disks,
 	};
 	int failures = 0;
 	size_t i;
 
 	*rams = (struct ramblocks){ 0 };
+	*disks = (struct vmdisks){ 0 };
 	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		struct failure text = { 0 };
 		enum check_result result;

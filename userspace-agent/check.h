@@ -9,6 +9,7 @@
 #include "journal.h"
 #include "qmp.h"
 #include "ramblocks.h"
+#include "vmdisks.h"
 
 enum check_result {
 	CHECK_PASS,
@@ -25,6 +26,7 @@ typedef void check_line_fn(void *opaque, enum check_result result,
  * @side:	JOURNAL_SOURCE or JOURNAL_TARGET: whose preconditions
  * @state_dir:	where owner records are
  * @rams:	out: the VM's RAM blocks, to be closed; empty if not found
+ * @disks:	out: its disks, likewise
  * @line:	called for each precondition; NULL: failures and warnings are
  *		logged
  * @why:	the first failure
@@ -32,7 +34,7 @@ typedef void check_line_fn(void *opaque, enum check_result result,
  * Returns the number of failures.
  */
 int check_vm(struct qmp *qmp, enum journal_side side, const char *state_dir,
-	     struct ramblocks *rams, check_line_fn *line, void *opaque,
-	     struct failure *why);
+	     struct ramblocks *rams, struct vmdisks *disks, check_line_fn *line,
+	     void *opaque, struct failure *why);
 
 #endif /* KVMFERRY_CHECK_H */

@@ -16,6 +16,7 @@
 #include "check.h"
 #include "cli.h"
 #include "codec.h"
+#include "diskshow.h"
 #include "policy.h"
 #include "source.h"
 #include "stat.h"
@@ -63,6 +64,8 @@ static const char send_help[] =
 "                      or static:N, N a power of two up to 512 (dynamic)\n"
 "  --read-group N      pages that a fault makes readable again, up to 512 (512)\n"
 "  --resend-unchanged  send pages even if the target has their content already\n"
+"  --storage WHAT      cancel: disk requests that can be cancelled are, and the target\n"
+"                      sends them again; drain: wait for all of them (cancel)\n"
 "  --timeout S         give up when a step takes longer (30)\n"
 "  --verify full       before the commit, read all RAM on both sides and compare\n"
 TLS_HELP
@@ -71,7 +74,8 @@ TLS_HELP
 COMMON_HELP
 "\n"
 "Exit status: 0 moved; 1 not moved, the VM stays here as it was; 2 usage;\n"
-"3 nobody runs the VM for certain, and the message says how to decide.\n";
+"3 nobody runs the VM for certain, and the message says how to decide; 4 moved,\n"
+"but some of its disk may be held there, see kvmferry disk.\n";
 
 static const char receive_help[] =
 "Usage: kvmferry receive --qmp SOCK --listen HOST:PORT [OPTION]...\n"
@@ -88,7 +92,8 @@ TLS_HELP
 COMMON_HELP
 "\n"
 "Exit status: 0 the VM runs here; 1 it does not, and nothing was lost; 2 usage;\n"
-"3 the VM belongs here but could not be run, and the message says what to do.\n";
+"3 the VM belongs here but could not be run, and the message says what to do; 4 it\n"
+"runs here, but some of its disk is held, see kvmferry disk.\n";
 
 static const char check_help[] =
 "Usage: kvmferry check --qmp SOCK [OPTION]...\n"
@@ -111,6 +116,20 @@ OUTPUT_HELP
 "\n"
 "Exit status: 0 told, even if there is none; 1 not, or no VM PID; 2 usage.\n";
 
+static const char disk_help[] =
+"Usage: kvmferry disk [OPTION]...\n"
+"\n"
+"Tells what of this host's disks is in doubt, held or guarded since a migration, why,\n"
+"and what to do.\n"
+"\n"
+"  --disk NAME         only the disk that device-mapper calls so\n"
+"  --open              open all that is guarded of it. Only if nothing is in doubt any\n"
+"                      more on the VM's former host, or that host is fenced: a late write\n"
+"                      would land on newer data\n"
+OUTPUT_HELP
+"\n"
+"Exit status: 0 told, even if there is none; 1 not, or no such disk; 2 usage.\n";
+
 static const char main_help[] =
 "Usage: kvmferry COMMAND [OPTION]...\n"
 "\n"
@@ -120,6 +139,7 @@ static const char main_help[] =
 "  receive    wait for a VM and run it on this host\n"
 "  check      look whether a VM can be moved\n"
 "  stat       tell how the VMs that are being moved come along\n"
+"  disk       tell what is held of the disks of VMs, and why\n"
 "  help       this text, or that of a COMMAND\n"
 "  version    which kvmferry this is\n"
 "\n"
@@ -136,6 +156,7 @@ enum option_key {
 	OPT_BANDWIDTH, OPT_CPU_LIMIT, OPT_NICE,
 	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
+	OPT_STORAGE, OPT_DISK, OPT_OPEN,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
 
@@ -171,6 +192,7 @@ static const struct option send_options[] = {
 	{ "group", required_argument, NULL, OPT_GROUP },
 	{ "read-group", required_argument, NULL, OPT_READ_GROUP },
 	{ "resend-unchanged", no_argument, NULL, OPT_RESEND_UNCHANGED },
+	{ "storage", required_argument, NULL, OPT_STORAGE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "verify", required_argument, NULL, OPT_VERIFY },
 	TLS_OPTIONS,
@@ -198,12 +220,20 @@ static const struct option stat_options[] = {
 	OUTPUT_OPTIONS
 };
 
+static const struct option disk_options[] = {
+	{ "disk", required_argument, NULL, OPT_DISK },
+	{ "open", no_argument, NULL, OPT_OPEN },
+	OUTPUT_OPTIONS
+};
+
 /* What any subcommand can be told. */
 struct options {
 	struct source_options send;
 	struct target_options receive;
 	enum journal_side side;
 	pid_t pid;
+	const char *disk;
+	bool open;
 };
 
 static unsigned long number(const char *option, const char *text,
@@ -259,6 +289,13 @@ static void set_sources(struct source_options *o, const char *text)
 		die(EXIT_USAGE, "--from %s: it takes addresses of this host: %s", text,
 		    why.text);
 	o->sources = (unsigned int)n;
+}
+
+static void set_storage(struct source_options *o, const char *text)
+{
+	o->drain_storage = !strcmp(text, "drain");
+	if (!o->drain_storage && strcmp(text, "cancel") != 0)
+		die(EXIT_USAGE, "--storage %s: it takes cancel or drain", text);
 }
 
 static void set_timeout(struct options *o, const char *text)
@@ -323,6 +360,15 @@ static void set_option(struct options *o, enum option_key key, const char *value
 		break;
 	case OPT_RESEND_UNCHANGED:
 		o->send.group.flags |= FERRY_GROUP_RESEND;
+		break;
+	case OPT_STORAGE:
+		set_storage(&o->send, value);
+		break;
+	case OPT_DISK:
+		o->disk = value;
+		break;
+	case OPT_OPEN:
+		o->open = true;
 		break;
 	case OPT_PID:
 		o->pid = (pid_t)number("pid", value, 1, INT_MAX);
@@ -470,6 +516,7 @@ static void print_check(void *opaque, enum check_result result, const char *name
 
 static enum exit_status run_check(int argc, char **argv)
 {
+	struct vmdisks disks;
 	struct ramblocks rams;
 	struct failure why = { 0 };
 	struct options o;
@@ -482,8 +529,9 @@ static enum exit_status run_check(int argc, char **argv)
 		print_check(&o, CHECK_FAIL, "QMP", why.text);
 		return EXIT_FAILED;
 	}
-	failures = check_vm(qmp, o.side, o.send.state_dir, &rams, print_check, &o,
-			    NULL);
+	failures = check_vm(qmp, o.side, o.send.state_dir, &rams, &disks, print_check,
+			    &o, NULL);
+	vmdisks_close(&disks);
 	ramblocks_close(&rams);
 	qmp_close(qmp);
 	return failures ? EXIT_FAILED : EXIT_DONE;
@@ -495,6 +543,16 @@ static enum exit_status run_stat(int argc, char **argv)
 
 	read_options(&o, argc, argv, stat_options, stat_help);
 	return stat_run(o.pid, o.send.json);
+}
+
+static enum exit_status run_disk(int argc, char **argv)
+{
+	struct options o;
+
+	read_options(&o, argc, argv, disk_options, disk_help);
+	if (o.open && !o.disk)
+		die(EXIT_USAGE, "--open needs --disk NAME; see kvmferry disk --help");
+	return diskshow_run(o.disk, o.open, o.send.json);
 }
 
 static enum exit_status run_version(int argc, char **argv)
@@ -516,6 +574,7 @@ static const struct {
 	{ "receive",	receive_help,	run_receive },
 	{ "check",	check_help,	run_check },
 	{ "stat",	stat_help,	run_stat },
+	{ "disk",	disk_help,	run_disk },
 	{ "help",	main_help,	run_help },
 	{ "version",	main_help,	run_version },
 	/* As options, where habit looks for them. */

@@ -52,8 +52,8 @@ int incoming_open(struct incoming *in, const char *path, const char *state_dir,
 	if (!in->qmp)
 		return -1;
 	qmp_on_event(in->qmp, on_event, in);
-	if (check_vm(in->qmp, JOURNAL_TARGET, state_dir, &in->rams, log_oddity, NULL,
-		     why) || qemu_identity(in->qmp, in->vm, why)) {
+	if (check_vm(in->qmp, JOURNAL_TARGET, state_dir, &in->rams, &in->disks,
+		     log_oddity, NULL, why) || qemu_identity(in->qmp, in->vm, why)) {
 		incoming_close(in);
 		return -1;
 	}
@@ -188,6 +188,7 @@ void incoming_quit(struct incoming *in)
 void incoming_close(struct incoming *in)
 {
 	ramblocks_close(&in->rams);
+	vmdisks_close(&in->disks);
 	qmp_close(in->qmp);
 	in->qmp = NULL;
 }

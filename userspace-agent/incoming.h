@@ -12,6 +12,7 @@
 #include "log.h"
 #include "qemu.h"
 #include "ramblocks.h"
+#include "vmdisks.h"
 #include "wire.h"
 
 enum incoming_status {
@@ -25,12 +26,14 @@ enum incoming_status {
  * @qmp:	its control connection
  * @vm:		what owner records call the VM
  * @rams:	its RAM blocks
+ * @disks:	its disks
  * @status:	what it has said about its incoming migration
  */
 struct incoming {
 	struct qmp *qmp;
 	char vm[QEMU_NAME_SIZE];
 	struct ramblocks rams;
+	struct vmdisks disks;
 	enum incoming_status status;
 };
 

@@ -410,6 +410,27 @@ int journal_admits(const char *dir, enum journal_side side, const char *vm,
 	return each_record(dir, vm, visit_admits, &q);
 }
 
+struct attempt {
+	const uint8_t *id;
+	size_t size;
+};
+
+static int visit_attempt(const char *path, void *opaque)
+{
+	const struct attempt *a = opaque;
+	struct journal j;
+
+	return !journal_read(&j, path, NULL) && j.side == JOURNAL_TARGET &&
+	       j.state == JOURNAL_INCOMING && !memcmp(j.id, a->id, a->size);
+}
+
+bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, size_t size)
+{
+	struct attempt a = { .id = id, .size = size };
+
+	return each_record(dir, vm, visit_attempt, &a);
+}
+
 /* The other side of the same migration may keep its record in the same directory. */
 static int visit_forget(const char *path, void *opaque)
 {

@@ -24,6 +24,7 @@
 #define KVMFERRY_JOURNAL_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "qemu.h"
@@ -97,6 +98,16 @@ int journal_read(struct journal *j, const char *path, struct failure *why);
  */
 int journal_admits(const char *dir, enum journal_side side, const char *vm,
 		   pid_t pid, struct failure *why);
+
+/**
+ * journal_was_attempt - is this the beginning of the id of a migration that did not come?
+ * @dir:	state directory
+ * @vm:		from qemu_identity()
+ * @id:		the first @size bytes of a migration's id
+ *
+ * True if this host was its target, and its record still says "incoming".
+ */
+bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, size_t size);
 
 /**
  * journal_forget - remove what earlier migrations left about a VM

@@ -25,6 +25,7 @@ enum exit_status {
 	EXIT_FAILED = 1,	/* failed; the source runs on, nothing is lost */
 	EXIT_USAGE = 2,		/* the command line was wrong; nothing was done */
 	EXIT_DOUBT = 3,		/* nobody runs for certain; the operator decides */
+	EXIT_HELD = 4,		/* moved; the operator has to open some of its disk */
 };
 
 #define FAILURE_SIZE	512	/* the same as WIRE_TEXT_SIZE */

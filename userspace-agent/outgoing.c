@@ -122,7 +122,19 @@ int outgoing_stop(struct source *s, struct failure *why)
 	if (!running)
 		return 0;
 	s->stopped = true;
-	return command(s, -1, "stop", NULL, why);
+	s->stop = qmp_send(s->qmp, -1, false, "stop", NULL, why);
+	return s->stop < 0 || qmp_pump(s->qmp, why) ? -1 : 0;
+}
+
+int outgoing_stopped(struct source *s, struct failure *why)
+{
+	json_t *result;
+
+	if (!s->stopped)
+		return 0;
+	result = attend_reply(s, s->stop, "stop", why);
+	json_decref(result);
+	return result ? 0 : -1;
 }
 
 void outgoing_cont(struct source *s)

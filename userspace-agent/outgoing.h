@@ -17,9 +17,12 @@ int outgoing_look(struct source *s, bool *running, struct failure *why);
 /**
  * outgoing_stop - stop the VM, if it runs
  *
- * When this returns 0, QEMU's I/O has drained too. The blackout begins.
+ * The blackout begins. Returns 0 when QEMU has been told, or -1 with @why.
  */
 int outgoing_stop(struct source *s, struct failure *why);
+
+/* Waits until it has stopped, and its I/O has drained. Returns 0, or -1 with @why. */
+int outgoing_stopped(struct source *s, struct failure *why);
 
 /* Makes the VM run again if outgoing_stop() has stopped it. */
 void outgoing_cont(struct source *s);

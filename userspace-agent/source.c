@@ -25,6 +25,7 @@ static struct source *create(const struct source_options *options)
 	s->kernel.fd = -1;
 	s->control.link.fd = -1;
 	s->tunnel.fd = -1;
+	s->storage.watch = -1;
 	for (i = 0; i < FERRY_MAX_CHANNELS; i++) {
 		s->sender[i].link = CONNECTION_CLOSED;
 		s->sender[i].channel.fd = -1;
@@ -70,7 +71,7 @@ static json_t *summary(const struct source *s)
 	const struct ferry_status *k = &s->last.status;
 	uint64_t sent = kernel_sent(k), raw = sent << FERRY_PAGE_SHIFT;
 	json_t *object =
-		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:I, s:s, s:s, s:s}",
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:s}",
 			  "status", "moved",
 			  "passes", (json_int_t)s->pass,
 			  "pages_sent", (json_int_t)sent,
@@ -84,6 +85,9 @@ static json_t *summary(const struct source *s)
 			  "device_bytes", (json_int_t)s->tunnel.sent,
 			  "worker_cpu_ms", (json_int_t)(s->last.compression.cpu_ns / 1000000),
 			  "kernel_memory_bytes", (json_int_t)(k->memory + k->channels),
+			  "requests_cancelled", (json_int_t)s->storage.cancelled,
+			  "writes_in_doubt", (json_int_t)s->storage.told,
+			  "held", s->held,
 			  "qemu", qmp_version(s->qmp),
 			  "kernel", s->kernel.info.version,
 			  "backend", policy_backend(s->last.group.backend));
@@ -112,7 +116,7 @@ static enum exit_status tell_moved(struct source *s)
 		 s->pass, (double)s->last.status.bytes_wire / 1e6, ratio(s),
 		 (uint64_t)s->last.status.unchanged, s->tunnel.sent >> 10,
 		 tell_waits(s, waits, sizeof(waits)));
-	return EXIT_DONE;
+	return s->held ? EXIT_HELD : EXIT_DONE;
 }
 
 static void tell_failed(struct source *s, const char *status, const char *reason)

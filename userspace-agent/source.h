@@ -2,8 +2,8 @@
 /*
  * The source of a migration: `kvmferry send`.
  *
- * stages.c has the order of everything; passes.c sends RAM; outgoing.c talks to the
- * source's QEMU; attend.c waits for whatever may happen meanwhile. They share
+ * stages.c has the order of everything; passes.c sends RAM; storage.c cancels disk
+ * requests; outgoing.c talks to the source's QEMU; attend.c waits for whatever may happen meanwhile. They share
  * struct source, which nobody else sees inside.
  */
 #ifndef KVMFERRY_SOURCE_H
@@ -17,6 +17,7 @@
 #include "qemu.h"
 #include "ramblocks.h"
 #include "sender.h"
+#include "storage.h"
 #include "tls.h"
 #include "transport.h"
 #include "tunnel.h"
@@ -44,6 +45,7 @@
  * @insecure:	plaintext may leave the loopback interface
  * @json:	progress and outcome as lines of JSON on standard output
  * @keep_source: leave the source's QEMU there afterwards
+ * @drain_storage: wait for all disk requests, cancel none
  */
 struct source_options {
 	const char *qmp;
@@ -67,6 +69,7 @@ struct source_options {
 	bool insecure;
 	bool json;
 	bool keep_source;
+	bool drain_storage;
 };
 
 /* What the source's QEMU says about its outgoing migration. */
@@ -95,7 +98,8 @@ struct source {
 	struct ramblocks rams;
 	struct journal journal;
 	bool was_running;		/* as the target was told */
-	bool stopped;			/* `stop` was sent */
+	bool stopped;			/* `stop` was sent, */
+	long stop;			/* as this command */
 	bool handed;			/* QEMU has its end of the tunnel */
 	bool migrating;			/* `migrate` was sent */
 	enum outgoing_status outgoing;
@@ -112,6 +116,8 @@ struct source {
 	struct converge converge;
 	unsigned int blackout_ms;	/* expected */
 	uint64_t floor;			/* pages, as the kernel knows it */
+
+	struct storage storage;
 
 	/* The target */
 	struct tls *tls;		/* NULL: in clear text */
@@ -132,6 +138,7 @@ struct source {
 	struct kernel_counts last;	/* the last that the kernel told */
 	bool qemu_gone;			/* it ended before the commit */
 	bool paused_here;		/* rollback could not make the VM run again */
+	bool held;			/* it runs there, and some of its disk may be held */
 };
 
 /**

@@ -6,17 +6,19 @@
  *
  *	         the VM runs here           it stands still        it runs there
  *	|-------------------------------|---------------------------|---------->
- *	 check connect record attach     stop handover settle device   retire
- *	 passes                          resettle commit running
- *	                                          ^
+ *	 check connect record attach     stop drain handover settle    retire disks
+ *	 passes                          device resettle guard commit
+ *	                                 running              ^
+ *	                                                      |
  *	                                          the point of no return
  *
  * What holds between the stages:
  *
  *  - Until `commit` the source is whole and authoritative: every stage can be
  *    undone, and the VM then runs on as if nothing had been.
- *  - RAM settles only after `stop` has returned: before, disk requests in
- *    flight still write to it. It settles before `device`, as QEMU loads device
+ *  - RAM settles only after `stop` has returned, in `drain`: before, disk requests in
+ *    flight still write to it. (A read that was cancelled may do so even later: the
+ *    target's QEMU reads the same again.) It settles before `device`, as QEMU loads device
  *    state on top of it, and once more after, as saving devices may write too.
  *  - RAM is read anew and compared before `device`: to load device state is to
  *    write to RAM (KVM stores the wall clock of a kvmclock guest, for one), so
@@ -24,6 +26,8 @@
  *  - The record "committed" is durable before the first byte of COMMIT leaves. So
  *    whatever crashes, there is never a target that may run the VM next to a source
  *    that does not know.
+ *  - Nothing is committed before the target guards the disk ranges that a cancelled
+ *    write may still hit: `guard`.
  *  - After `commit` the source never runs the VM again, whatever happens.
  */
 #include <errno.h>
@@ -56,8 +60,8 @@ static int act_check(struct source *s, struct failure *why)
 	if (!s->qmp)
 		return -1;
 	outgoing_watch(s);
-	if (check_vm(s->qmp, JOURNAL_SOURCE, o->state_dir, &s->rams, NULL, NULL,
-		     why))
+	if (check_vm(s->qmp, JOURNAL_SOURCE, o->state_dir, &s->rams, &s->storage.disks,
+		     NULL, NULL, why))
 		return -1;
 	return qemu_identity(s->qmp, s->vm, why);
 }
@@ -65,6 +69,7 @@ static int act_check(struct source *s, struct failure *why)
 static void undo_check(struct source *s)
 {
 	ramblocks_close(&s->rams);
+	storage_close(s);
 	qmp_close(s->qmp);
 	s->qmp = NULL;
 }
@@ -168,7 +173,8 @@ static int act_connect(struct source *s, struct failure *why)
 	    frames_open(&s->control, &link, why))
 		return -1;
 	if (outgoing_look(s, &s->was_running, why) || say_hello(s, why) ||
-	    attend_until(s, is_ready, "the target did not get ready", why))
+	    attend_until(s, is_ready, "the target did not get ready", why) ||
+	    storage_offer(s, why))
 		return -1;
 	for (i = 0; i < s->options->channels; i++)
 		if (open_stream(s, i, why))
@@ -331,6 +337,8 @@ static const struct stage stages[] = {
 	  passes_converge, passes_full_speed },
 	{ "stop", "stopping the VM",
 	  outgoing_stop, outgoing_cont },
+	{ "drain", "waiting until it has no more I/O, and cancelling what can be",
+	  storage_drain, storage_resume },
 	{ "handover", "making QEMU ready to hand over",
 	  act_handover, outgoing_cancel },
 	{ "settle", "sending the last pages",
@@ -339,12 +347,16 @@ static const struct stage stages[] = {
 	  outgoing_continue, NULL },
 	{ "resettle", "sending what saving device state has written",
 	  passes_settle, NULL },
+	{ "guard", "having the target guard what is in doubt",
+	  storage_guard, NULL },
 	{ "commit", "committing the VM to the target",
 	  act_commit, undo_commit },
 	{ "running", "waiting for the target to run the VM",
 	  act_running, NULL },
 	{ "retire", "ending the source's QEMU",
 	  act_retire, NULL },
+	{ "disks", "waiting for the storage to end what was cancelled",
+	  storage_settle, NULL },
 };
 
 #define COUNT	(sizeof(stages) / sizeof(stages[0]))

@@ -40,6 +40,8 @@ static void finish(struct target *t)
 	if (why.text[0])
 		log_warn("the source could not be told that the VM is here: %s", why.text);
 	journal_forget(t->options->state_dir, &t->journal);
+	if (t->guard.closed)
+		t->stage = TARGET_SETTLING;
 }
 
 /*
@@ -58,7 +60,7 @@ static int ask_qemu(struct target *t)
 
 int takeover_begin(struct target *t)
 {
-	if (!t->landing.final || !t->tunnel.received)
+	if (!t->landing.final || !t->tunnel.received || !guard_is_whole(&t->guard))
 		return fail(&t->why, "the source commits before all of the VM is here");
 
 	t->stage = TARGET_COMMITTED;
@@ -82,4 +84,45 @@ int takeover_step(struct target *t)
 			    "the device state within %u s",
 			    t->options->timeout_s);
 	return ask_qemu(t);
+}
+
+/* Frames that came together with the last one we have read are here already. */
+static int take_ended(struct target *t)
+{
+	struct wire_frame frame;
+	const uint8_t *payload;
+	int n;
+
+	while ((n = frames_next(&t->control, &frame, &payload, &t->why)) > 0) {
+		if (frame.type != WIRE_ENDED)
+			return fail(&t->why, "the source broke the protocol: frame %d after "
+				    "the commit", frame.type);
+		if (guard_ended(&t->guard, &t->in.disks, payload, frame.length, &t->why))
+			return -1;
+	}
+	return n;
+}
+
+static void tell_open(struct target *t)
+{
+	struct failure why = { 0 };
+
+	t->stage = TARGET_ENDED;
+	if (frames_send(&t->control, WIRE_OPEN, NULL, 0, TARGET_GOODBYE, &why))
+		log_debug("%s", why.text);
+	log_info("the source's storage has ended all it had: nothing is guarded any more");
+}
+
+int takeover_settle(struct target *t)
+{
+	struct failure broken = { 0 };
+	int filled = frames_fill(&t->control, &broken);
+
+	if (take_ended(t))
+		return -1;
+	if (!t->guard.closed) {
+		tell_open(t);
+		return 0;
+	}
+	return filled < 0 ? fail(&t->why, "%s", broken.text) : 0;
 }

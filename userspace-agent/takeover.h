@@ -28,4 +28,12 @@ int takeover_begin(struct target *t);
  */
 int takeover_step(struct target *t);
 
+/**
+ * takeover_settle - take what the source says of its storage, once the VM runs
+ *
+ * When nothing is guarded any more the source is told, and @t has ended. Returns 0, or
+ * -1 with @t->why if the source is no longer there, or speaks nonsense.
+ */
+int takeover_settle(struct target *t);
+
 #endif /* KVMFERRY_TAKEOVER_H */

@@ -11,6 +11,8 @@
  *	   | COMMIT	The VM is ours. Written down, durably.
  *	COMMITTED	QEMU has loaded its device state, or is about to: then it
  *	   |		runs, the source is told, and that is written down
+ *	[SETTLING]	The VM runs. Disk requests that were cancelled are still with the
+ *	   |		source's storage: what overlaps them is held until they ended
  *	ENDED
  *
  * Before COMMIT the source is authoritative: whatever goes wrong, here or there, the
@@ -137,6 +139,8 @@ static int on_control(struct target *t)
 {
 	int n;
 
+	if (t->stage == TARGET_SETTLING)
+		return takeover_settle(t);
 	if (t->stage >= TARGET_COMMITTED) {
 		/* Only polled for output, so this is its end. */
 		if (frames_flush(&t->control, NULL) < 0)
@@ -178,7 +182,7 @@ static int on_signal(struct target *t)
 
 	if (read(t->signals, &info, sizeof(info)) != sizeof(info))
 		return 0;
-	if (t->stage >= TARGET_COMMITTED) {
+	if (t->stage == TARGET_COMMITTED) {
 		log_warn("too late to stop: the VM belongs to this host");
 		return 0;
 	}
@@ -264,6 +268,9 @@ static int on_time(struct target *t)
 		return landing_check(&t->landing, &t->why) || check_silence(t) ? -1 : 0;
 	case TARGET_COMMITTED:
 		return takeover_step(t);
+	case TARGET_SETTLING:
+		return t->control.link.fd >= 0 ? 0 :
+			fail(&t->why, "the connection broke");
 	case TARGET_ENDED:
 		break;
 	}
@@ -280,7 +287,7 @@ static struct pollfd wait_for(int fd, int events)
 static int fill_poll(struct target *t, struct pollfd p[IN_COUNT])
 {
 	bool busy = t->stage != TARGET_WAITING || t->control.link.fd >= 0;
-	bool deaf = t->stage >= TARGET_COMMITTED || tunnel_is_full(&t->tunnel);
+	bool deaf = t->stage == TARGET_COMMITTED || tunnel_is_full(&t->tunnel);
 	int control = t->control.link.fd >= 0 ? frames_events(&t->control) : 0;
 	int tunnel = t->tunnel.fd >= 0 ? tunnel_events(&t->tunnel, &t->control) : 0;
 
@@ -288,6 +295,9 @@ static int fill_poll(struct target *t, struct pollfd p[IN_COUNT])
 	p[IN_CONTROL] = wait_for(t->control.link.fd, deaf ? control & ~POLLIN : control);
 	p[IN_QMP] = wait_for(qmp_fd(t->in.qmp),
 			     qmp_sending(t->in.qmp) ? POLLIN | POLLOUT : POLLIN);
+	/* It may run, and end, as its guest likes. */
+	if (t->stage == TARGET_SETTLING)
+		p[IN_QMP].fd = -1;
 	p[IN_WAKE] = wait_for(t->wake, POLLIN);
 	p[IN_TUNNEL] = wait_for(t->tunnel.fd, tunnel);
 	p[IN_ACCEPTOR] = wait_for(t->acceptor.fd, POLLIN);
@@ -379,6 +389,7 @@ static void give_up(struct target *t)
 	tunnel_close(&t->tunnel);
 	landing_close(&t->landing);
 
+	guard_abandon(&t->guard, &t->in.disks);
 	if (t->begun && !t->options->keep_target) {
 		incoming_quit(&t->in);
 		landing_empty(&t->landing, &why);
@@ -394,14 +405,23 @@ static void tell_failure(struct target *t, const char *status)
 				 t->why.text));
 }
 
+static enum exit_status tell_done(struct target *t)
+{
+	progress_done(&t->progress,
+		      json_pack("{s:b, s:b}", "running",
+				!!(t->hello.flags & WIRE_HELLO_RUNNING), "held",
+				t->guard.closed > 0));
+	if (!t->guard.closed)
+		return EXIT_DONE;
+	log_warn("the VM runs here, but %u ranges of its disks stay guarded: %s; it waits if it needs them, until they are opened: kvmferry disk tells how",
+		 t->guard.closed, t->why.text);
+	return EXIT_HELD;
+}
+
 static enum exit_status conclude(struct target *t)
 {
-	if (!t->why.text[0]) {
-		progress_done(&t->progress,
-			      json_pack("{s:b}", "running",
-					!!(t->hello.flags & WIRE_HELLO_RUNNING)));
-		return EXIT_DONE;
-	}
+	if (!t->why.text[0] || t->stage == TARGET_SETTLING)
+		return tell_done(t);
 	if (t->stage >= TARGET_COMMITTED) {
 		log_error("the VM belongs to this host but could not be run: %s; say "
 			  "\"cont\" to QEMU here, or, should it be gone, to QEMU on the "

@@ -14,6 +14,7 @@
 
 #include "acceptor.h"
 #include "frames.h"
+#include "guard.h"
 #include "incoming.h"
 #include "journal.h"
 #include "landing.h"
@@ -51,6 +52,7 @@ enum target_stage {
 	TARGET_WAITING,
 	TARGET_RECEIVING,
 	TARGET_COMMITTED,
+	TARGET_SETTLING,
 	TARGET_ENDED,
 };
 
@@ -75,6 +77,7 @@ enum target_stage {
  * @recorded:	there is a record
  * @landing:	RAM, and the streams that bring it
  * @tunnel:	carries device state
+ * @guard:	disk ranges that the source's storage may still write to
  * @alive:	when the source last showed a sign of life, clock_ms()
  * @bytes:	bytes on the streams then
  * @commit_by:	when QEMU must have loaded its device state, after COMMIT
@@ -101,6 +104,7 @@ struct target {
 
 	struct landing landing;
 	struct tunnel tunnel;
+	struct guard guard;
 
 	int64_t alive;
 	uint64_t bytes;
@@ -122,7 +126,8 @@ static inline int64_t target_timeout_ms(const struct target *t)
  * Every failure has been told when this returns.
  *
  * Returns an enum exit_status: EXIT_DONE, the VM is here; EXIT_FAILED, nothing runs
- * here; EXIT_DOUBT, this host owns the VM and could not run it.
+ * here; EXIT_DOUBT, this host owns the VM and could not run it; EXIT_HELD, it runs, and
+ * the operator has to open some of its disk.
  */
 int target_run(const struct target_options *options);
 

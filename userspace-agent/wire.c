@@ -13,12 +13,18 @@
 #define HELLO_FIXED	48
 #define HELLO_RAM	72
 #define DIGESTS_FIXED	8
+#define DISK		(WIRE_DISK_NAME_SIZE + 8)
+#define LIST_FIXED	8	/* of DOUBT and ENDED */
+#define LIST_RANGE	24
+#define LIST_ID		8
 
 static const uint8_t magic[8] = WIRE_MAGIC;	/* without its NUL */
 
 _Static_assert(sizeof(struct ferry_record) == 32, "the wire has 32 bytes");
 _Static_assert(HELLO_FIXED + FERRY_MAX_RAM * HELLO_RAM <= WIRE_MAX_PAYLOAD,
 	       "a HELLO fits into a frame");
+_Static_assert(WIRE_DOUBT_MAX <= WIRE_MAX_PAYLOAD && WIRE_ENDED_MAX <= WIRE_MAX_PAYLOAD,
+	       "so does a list of ranges");
 
 static uint8_t *put(uint8_t *out, uint64_t value, unsigned int bytes)
 {
@@ -97,33 +103,48 @@ size_t wire_put_frame(uint8_t out[WIRE_FRAME_SIZE], enum wire_type type,
 	return WIRE_FRAME_SIZE;
 }
 
+/* Is @length that of a list of 1 to @most items after a fixed part? */
+static bool is_list(size_t length, size_t fixed, size_t item, size_t most)
+{
+	return length >= fixed + item && length <= fixed + most * item &&
+	       (length - fixed) % item == 0;
+}
+
 static const char *frame_length_fault(enum wire_type type, uint32_t length)
 {
 	switch (type) {
 	case WIRE_HELLO:
-		if (length < HELLO_FIXED + HELLO_RAM || length > WIRE_HELLO_MAX ||
-		    (length - HELLO_FIXED) % HELLO_RAM)
-			return "HELLO has a length that no HELLO has";
-		return NULL;
+		return is_list(length, HELLO_FIXED, HELLO_RAM, FERRY_MAX_RAM) ?
+			NULL : "HELLO has a length that no HELLO has";
 	case WIRE_PASS_DONE:
 	case WIRE_VERIFIED:
-		if (length < DIGESTS_FIXED + FERRY_HASH_SIZE ||
-		    length > WIRE_DIGESTS_MAX ||
-		    (length - DIGESTS_FIXED) % FERRY_HASH_SIZE)
-			return "digests have a length that no digests have";
-		return NULL;
+		return is_list(length, DIGESTS_FIXED, FERRY_HASH_SIZE, FERRY_MAX_RAM) ?
+			NULL : "digests have a length that no digests have";
 	case WIRE_DEVICE:
 		return length && length <= WIRE_MAX_PAYLOAD ?
 			NULL : "DEVICE is empty or too long";
 	case WIRE_ABORT:
 		return length < WIRE_TEXT_SIZE ? NULL : "ABORT is too long";
 	case WIRE_READY:
+	case WIRE_DISKS_READY:
 		return length == WIRE_READY_SIZE ?
 			NULL : "READY has a length that no READY has";
+	case WIRE_DISKS:
+		return is_list(length, 0, DISK, WIRE_MAX_DISKS) ?
+			NULL : "DISKS has a length that no list of disks has";
+	case WIRE_DOUBT:
+		return is_list(length, LIST_FIXED, LIST_RANGE, WIRE_MAX_RANGES) ?
+			NULL : "DOUBT has a length that no list of ranges has";
+	case WIRE_ENDED:
+		return is_list(length, LIST_FIXED, LIST_ID, WIRE_MAX_IDS) ?
+			NULL : "ENDED has a length that no list of ids has";
 	case WIRE_DEVICE_EOF:
 	case WIRE_VERIFY:
 	case WIRE_COMMIT:
 	case WIRE_RUNNING:
+	case WIRE_DOUBT_END:
+	case WIRE_GUARDED:
+	case WIRE_OPEN:
 		return length ? "a frame without payload has one" : NULL;
 	}
 	return "unknown type of frame";
@@ -145,6 +166,34 @@ int wire_get_frame(struct wire_frame *f, const uint8_t *in, size_t len,
 	return fault ? refuse(why, fault) : 0;
 }
 
+/* A name of up to @size - 1 bytes, padded with zeros. */
+static uint8_t *put_name(uint8_t *out, const char *name, size_t size)
+{
+	size_t length = strnlen(name, size - 1);
+
+	memset(out, 0, size);
+	memcpy(out, name, length);
+	return out + size;
+}
+
+static int get_name(char *name, const uint8_t *in, size_t size, const char **why)
+{
+	size_t length = strnlen((const char *)in, size);
+
+	if (!length)
+		return refuse(why, "a name is empty");
+	if (length == size)
+		return refuse(why, "a name does not end");
+	if (!is_zero(in + length, size - length))
+		return refuse(why, "bytes after a name are not zero");
+	/* It goes into logs and is compared with what QEMU prints on one line. */
+	for (size_t i = 0; i < length; i++)
+		if (in[i] <= ' ' || in[i] > '~')
+			return refuse(why, "a name is not printable");
+	memcpy(name, in, size);
+	return 0;
+}
+
 size_t wire_put_hello(uint8_t out[WIRE_HELLO_MAX], const struct wire_hello *h)
 {
 	uint8_t *p = out;
@@ -157,31 +206,16 @@ size_t wire_put_hello(uint8_t out[WIRE_HELLO_MAX], const struct wire_hello *h)
 	p += FERRY_KEY_SIZE;
 
 	for (unsigned int i = 0; i < h->rams; i++) {
-		size_t name = strnlen(h->ram[i].name, WIRE_NAME_SIZE - 1);
-
-		memset(p, 0, WIRE_NAME_SIZE);
-		memcpy(p, h->ram[i].name, name);
-		p = put(p + WIRE_NAME_SIZE, h->ram[i].size, 8);
+		p = put_name(p, h->ram[i].name, WIRE_NAME_SIZE);
+		p = put(p, h->ram[i].size, 8);
 	}
 	return (size_t)(p - out);
 }
 
 static int get_ram(struct wire_ram *ram, const uint8_t *in, const char **why)
 {
-	size_t name = strnlen((const char *)in, WIRE_NAME_SIZE);
-
-	if (!name)
-		return refuse(why, "a RAM block has no name");
-	if (name == WIRE_NAME_SIZE)
-		return refuse(why, "the name of a RAM block does not end");
-	if (!is_zero(in + name, WIRE_NAME_SIZE - name))
-		return refuse(why, "bytes after the name of a RAM block are not zero");
-	/* It goes into logs and is compared with what QEMU prints on one line. */
-	for (size_t i = 0; i < name; i++)
-		if (in[i] <= ' ' || in[i] > '~')
-			return refuse(why, "the name of a RAM block is not printable");
-
-	memcpy(ram->name, in, WIRE_NAME_SIZE);
+	if (get_name(ram->name, in, WIRE_NAME_SIZE, why))
+		return -1;
 	ram->size = get(in + WIRE_NAME_SIZE, 8);
 	if (!ram->size || ram->size % FERRY_PAGE_SIZE || ram->size > INT64_MAX)
 		return refuse(why, "the size of a RAM block is not a number of pages");
@@ -263,13 +297,131 @@ int wire_get_digests(struct wire_digests *d, const uint8_t *in, size_t len,
 		     const char **why)
 {
 	memset(d, 0, sizeof(*d));
-	if (len < DIGESTS_FIXED + FERRY_HASH_SIZE || len > WIRE_DIGESTS_MAX ||
-	    (len - DIGESTS_FIXED) % FERRY_HASH_SIZE)
+	if (!is_list(len, DIGESTS_FIXED, FERRY_HASH_SIZE, FERRY_MAX_RAM))
 		return refuse(why, "digests have a length that no digests have");
 
 	d->pass = get(in, 8);
 	d->rams = (unsigned int)((len - DIGESTS_FIXED) / FERRY_HASH_SIZE);
 	memcpy(d->digest, in + DIGESTS_FIXED, len - DIGESTS_FIXED);
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Disks
+ * ------------------------------------------------------------------------ */
+
+size_t wire_put_disks(uint8_t out[WIRE_DISKS_MAX], const struct wire_disks *d)
+{
+	uint8_t *p = out;
+
+	for (unsigned int i = 0; i < d->disks; i++) {
+		p = put_name(p, d->disk[i].name, WIRE_DISK_NAME_SIZE);
+		p = put(p, d->disk[i].sectors, 8);
+	}
+	return (size_t)(p - out);
+}
+
+static bool disk_is_new(const struct wire_disks *d, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (!strcmp(d->disk[i].name, d->disk[n].name))
+			return false;
+	return true;
+}
+
+int wire_get_disks(struct wire_disks *d, const uint8_t *in, size_t len,
+		   const char **why)
+{
+	memset(d, 0, sizeof(*d));
+	if (!is_list(len, 0, DISK, WIRE_MAX_DISKS))
+		return refuse(why, "DISKS has a length that no list of disks has");
+	d->disks = (unsigned int)(len / DISK);
+	for (unsigned int i = 0; i < d->disks; i++, in += DISK) {
+		if (get_name(d->disk[i].name, in, WIRE_DISK_NAME_SIZE, why))
+			return -1;
+		d->disk[i].sectors = get(in + WIRE_DISK_NAME_SIZE, 8);
+		if (!disk_is_new(d, i))
+			return refuse(why, "two disks have the same name");
+	}
+	return 0;
+}
+
+size_t wire_put_disks_ready(uint8_t out[WIRE_READY_SIZE], uint64_t disks)
+{
+	put(out, disks, 8);
+	return WIRE_READY_SIZE;
+}
+
+uint64_t wire_get_disks_ready(const uint8_t in[WIRE_READY_SIZE])
+{
+	return get(in, 8);
+}
+
+/* The head of a list: the disk that all of it belongs to. */
+static uint8_t *put_disk(uint8_t *out, unsigned int disk)
+{
+	return put(put(out, disk, 4), 0, 4);
+}
+
+static int get_disk(unsigned int *disk, const uint8_t *in, const char **why)
+{
+	*disk = (unsigned int)get(in, 4);
+	if (*disk >= WIRE_MAX_DISKS)
+		return refuse(why, "number of a disk out of range");
+	return is_zero(in + 4, 4) ? 0 :
+		refuse(why, "reserved bytes of a list are not zero");
+}
+
+size_t wire_put_doubt(uint8_t out[WIRE_DOUBT_MAX], const struct wire_doubt *d)
+{
+	uint8_t *p = put_disk(out, d->disk);
+
+	for (unsigned int i = 0; i < d->ranges; i++) {
+		p = put(p, d->range[i].id, 8);
+		p = put(p, d->range[i].sector, 8);
+		p = put(p, d->range[i].sectors, 8);
+	}
+	return (size_t)(p - out);
+}
+
+int wire_get_doubt(struct wire_doubt *d, const uint8_t *in, size_t len,
+		   const char **why)
+{
+	if (!is_list(len, LIST_FIXED, LIST_RANGE, WIRE_MAX_RANGES))
+		return refuse(why, "DOUBT has a length that no list of ranges has");
+	if (get_disk(&d->disk, in, why))
+		return -1;
+	d->ranges = (unsigned int)((len - LIST_FIXED) / LIST_RANGE);
+	in += LIST_FIXED;
+	for (unsigned int i = 0; i < d->ranges; i++, in += LIST_RANGE)
+		d->range[i] = (struct ferry_disk_range){
+			.id = get(in, 8),
+			.sector = get(in + 8, 8),
+			.sectors = get(in + 16, 8),
+		};
+	return 0;
+}
+
+size_t wire_put_ended(uint8_t out[WIRE_ENDED_MAX], const struct wire_ended *e)
+{
+	uint8_t *p = put_disk(out, e->disk);
+
+	for (unsigned int i = 0; i < e->ids; i++)
+		p = put(p, e->id[i], 8);
+	return (size_t)(p - out);
+}
+
+int wire_get_ended(struct wire_ended *e, const uint8_t *in, size_t len,
+		   const char **why)
+{
+	if (!is_list(len, LIST_FIXED, LIST_ID, WIRE_MAX_IDS))
+		return refuse(why, "ENDED has a length that no list of ids has");
+	if (get_disk(&e->disk, in, why))
+		return -1;
+	e->ids = (unsigned int)((len - LIST_FIXED) / LIST_ID);
+	in += LIST_FIXED;
+	for (unsigned int i = 0; i < e->ids; i++, in += LIST_ID)
+		e->id[i] = get(in, 8);
 	return 0;
 }
 

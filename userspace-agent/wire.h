@@ -31,10 +31,15 @@
  *	source                          target
  *	HELLO            ->                           who, which RAM, which key
  *	                 <-             READY         RAM paired, QEMU prepared
+ *	[DISKS]          ->                           disks that could be cancelled
+ *	                 <-             [DISKS_READY] those that could be guarded
  *	(N streams)      ->
  *	... records of pass 1, 2, ...
  *	                 <-             PASS_DONE     for each pass, with digests
- *	... the VM is stopped, a final pass
+ *	... the VM is stopped, its disk requests are cancelled, a final pass
+ *	[DOUBT ...]      ->                           ranges that the storage may write to
+ *	[DOUBT_END]      ->
+ *	                 <-             [GUARDED]     nothing here touches them
  *	                 <-             PASS_DONE     all RAM is there
  *	[VERIFY]         ->
  *	                 <-             [VERIFIED]    digests of RAM read anew
@@ -45,6 +50,11 @@
  *	... source QEMU: completed
  *	COMMIT           ->                           the target owns the VM
  *	                 <-             RUNNING       and it runs there (see HELLO)
+ *	[ENDED ...]      ->                           the storage is done with some
+ *	                 <-             [OPEN]        and nothing is guarded any more
+ *
+ * What is in brackets comes only if it is asked for: DISKS if the source has disks
+ * whose requests it can cancel, DOUBT and the rest if DISKS_READY allowed some.
  *
  * Until COMMIT has been sent either side may send ABORT with a reason; the source
  * then runs on. After it the source never runs again.
@@ -56,7 +66,7 @@
 #include <stdint.h>
 #include <linux/kvmferry.h>
 
-#define WIRE_VERSION		2
+#define WIRE_VERSION		3
 #define WIRE_MAGIC		"KVMFERRY"
 #define WIRE_PREAMBLE_SIZE	32
 #define WIRE_FRAME_SIZE		8
@@ -65,6 +75,10 @@
 #define WIRE_ID_SIZE		16
 #define WIRE_NAME_SIZE		64	/* of a RAM block's id, with its NUL */
 #define WIRE_TEXT_SIZE		512	/* of a reason, with its NUL */
+#define WIRE_MAX_DISKS		64
+#define WIRE_DISK_NAME_SIZE	128	/* with its NUL */
+#define WIRE_MAX_RANGES		2048	/* in one DOUBT */
+#define WIRE_MAX_IDS		4096	/* in one ENDED */
 
 enum wire_kind {
 	WIRE_CONTROL = 1,
@@ -82,6 +96,13 @@ enum wire_type {
 	WIRE_COMMIT = 8,
 	WIRE_RUNNING = 9,
 	WIRE_ABORT = 10,
+	WIRE_DISKS = 11,
+	WIRE_DISKS_READY = 12,
+	WIRE_DOUBT = 13,
+	WIRE_DOUBT_END = 14,
+	WIRE_GUARDED = 15,
+	WIRE_ENDED = 16,
+	WIRE_OPEN = 17,
 };
 
 struct wire_preamble {
@@ -145,7 +166,57 @@ struct wire_digests {
 };
 
 /*
- * DEVICE_EOF, VERIFY, COMMIT and RUNNING have no payload. DEVICE's payload
+ * WIRE_DISKS: the VM's disks whose requests in flight could be cancelled
+ *
+ *	0   136 per disk, 1 .. WIRE_MAX_DISKS: 128 bytes of name, NUL-padded: the QOM
+ *	        path of the device that the guest sees; 8 bytes of size, in sectors of 512
+ *	        bytes. Its place in this list is its number in what follows.
+ *
+ * WIRE_DISKS_READY
+ *
+ *	0   8  disks that the target could guard, bit (1 << number)
+ */
+struct wire_disks {
+	unsigned int disks;
+	struct {
+		char name[WIRE_DISK_NAME_SIZE];
+		uint64_t sectors;
+	} disk[WIRE_MAX_DISKS];
+};
+
+/*
+ * WIRE_DOUBT: ranges of a disk that a cancelled request may still change
+ *
+ *	0   4  number of the disk, one of DISKS_READY
+ *	4   4  0
+ *	8   24 per range, 1 .. WIRE_MAX_RANGES: 8 bytes of id, 8 of first sector, 8 of
+ *	       sectors. Ids are new ones for each disk.
+ *
+ * As many as are needed, then DOUBT_END, once.
+ */
+struct wire_doubt {
+	unsigned int disk;
+	unsigned int ranges;
+	struct ferry_disk_range range[WIRE_MAX_RANGES];
+};
+
+/*
+ * WIRE_ENDED: the storage has ended these requests, or never will touch the range
+ *
+ *	0   4  number of the disk
+ *	4   4  0
+ *	8   8  per range, 1 .. WIRE_MAX_IDS: its id
+ *
+ * From GUARDED on, at any time, also after COMMIT.
+ */
+struct wire_ended {
+	unsigned int disk;
+	unsigned int ids;
+	uint64_t id[WIRE_MAX_IDS];
+};
+
+/*
+ * All others have no payload, but DEVICE's and ABORT's. DEVICE's payload
  * is 1 .. WIRE_MAX_PAYLOAD bytes of QEMU's stream. ABORT's is the reason, text
  * without NUL, shorter than WIRE_TEXT_SIZE.
  */
@@ -159,6 +230,9 @@ struct wire_frame {
 #define WIRE_HELLO_MAX		(48 + FERRY_MAX_RAM * 72)
 #define WIRE_READY_SIZE		8
 #define WIRE_DIGESTS_MAX	(8 + FERRY_MAX_RAM * FERRY_HASH_SIZE)
+#define WIRE_DISKS_MAX		(WIRE_MAX_DISKS * 136)
+#define WIRE_DOUBT_MAX		(8 + WIRE_MAX_RANGES * 24)
+#define WIRE_ENDED_MAX		(8 + WIRE_MAX_IDS * 8)
 
 /*
  * Encoders write exactly the documented size to @out and return it in bytes.
@@ -186,6 +260,18 @@ int wire_get_ready(uint64_t *codecs, const uint8_t *in, size_t len,
 size_t wire_put_digests(uint8_t *out, const struct wire_digests *d);
 int wire_get_digests(struct wire_digests *d, const uint8_t *in, size_t len,
 		     const char **why);
+
+size_t wire_put_disks(uint8_t out[WIRE_DISKS_MAX], const struct wire_disks *d);
+int wire_get_disks(struct wire_disks *d, const uint8_t *in, size_t len,
+		   const char **why);
+size_t wire_put_disks_ready(uint8_t out[WIRE_READY_SIZE], uint64_t disks);
+uint64_t wire_get_disks_ready(const uint8_t in[WIRE_READY_SIZE]);
+size_t wire_put_doubt(uint8_t out[WIRE_DOUBT_MAX], const struct wire_doubt *d);
+int wire_get_doubt(struct wire_doubt *d, const uint8_t *in, size_t len,
+		   const char **why);
+size_t wire_put_ended(uint8_t out[WIRE_ENDED_MAX], const struct wire_ended *e);
+int wire_get_ended(struct wire_ended *e, const uint8_t *in, size_t len,
+		   const char **why);
 
 /*
  * The text of an ABORT as one printable, NUL-terminated line: it goes into our

@@ -33,6 +33,29 @@ static void try_digests(const uint8_t *in, size_t len)
 		must_equal(again, wire_put_digests(again, &d), in, len);
 }
 
+static void try_disks(const uint8_t *in, size_t len)
+{
+	uint8_t again[WIRE_DISKS_MAX];
+	struct wire_disks d;
+	const char *why;
+
+	if (!wire_get_disks(&d, in, len, &why))
+		must_equal(again, wire_put_disks(again, &d), in, len);
+}
+
+static void try_ranges(const uint8_t *in, size_t len)
+{
+	static uint8_t again[WIRE_DOUBT_MAX];
+	static struct wire_doubt d;
+	static struct wire_ended e;
+	const char *why;
+
+	if (!wire_get_doubt(&d, in, len, &why))
+		must_equal(again, wire_put_doubt(again, &d), in, len);
+	if (!wire_get_ended(&e, in, len, &why))
+		must_equal(again, wire_put_ended(again, &e), in, len);
+}
+
 static void try_preamble(const uint8_t *in, size_t len)
 {
 	uint8_t again[WIRE_PREAMBLE_SIZE];
@@ -79,6 +102,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	try_hello(data, size);
 	try_digests(data, size);
+	try_disks(data, size);
+	try_ranges(data, size);
 	try_preamble(data, size);
 	try_frame(data, size);
 	try_record(data, size);

@@ -260,6 +260,23 @@ static void test_forget_spares_the_other_side(void **state)
 	assert_int_equal(access(target.path, F_OK), 0);
 }
 
+/* Only a target that never got the COMMIT was an attempt. */
+static void test_attempts(void **state)
+{
+	const uint8_t first[2] = { 1, 0xab }, other[2] = { 9, 0xab };
+
+	(void)state;
+	assert_false(journal_was_attempt(dir, VM, first, 2));
+	written(JOURNAL_SOURCE, 1, 1, JOURNAL_OWNS);
+	assert_false(journal_was_attempt(dir, VM, first, 2));
+	written(JOURNAL_TARGET, 1, 1, JOURNAL_INCOMING);
+	assert_true(journal_was_attempt(dir, VM, first, 2));
+	assert_false(journal_was_attempt(dir, VM, other, 2));
+	assert_false(journal_was_attempt(dir, "another", first, 2));
+	written(JOURNAL_TARGET, 1, 1, JOURNAL_OWNS);
+	assert_false(journal_was_attempt(dir, VM, first, 2));
+}
+
 static void test_unwritable_directory_says_so(void **state)
 {
 	uint8_t id[WIRE_ID_SIZE] = { 0 };
@@ -295,6 +312,7 @@ int main(void)
 		TEST(test_other_vms_do_not_matter),
 		TEST(test_forget_keeps_one),
 		TEST(test_forget_spares_the_other_side),
+		TEST(test_attempts),
 		TEST(test_unwritable_directory_says_so),
 	};
 

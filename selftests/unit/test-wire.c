@@ -42,7 +42,7 @@ static void test_preamble(void **state)
 
 	(void)state;
 	assert_int_equal(wire_put_preamble(bytes, &good_preamble), sizeof(bytes));
-	assert_memory_equal(bytes, "KVMFERRY\0\2\2\3\0\0\0\0" "0123456789abcde", 32);
+	assert_memory_equal(bytes, "KVMFERRY\0\3\2\3\0\0\0\0" "0123456789abcde", 32);
 	assert_int_equal(wire_get_preamble(&p, bytes, sizeof(bytes), &why), 0);
 	assert_int_equal(p.kind, WIRE_STREAM);
 	assert_int_equal(p.channel, 3);
@@ -121,6 +121,7 @@ static void test_frame_lengths(void **state)
 {
 	static const unsigned int empty[] = {
 		WIRE_DEVICE_EOF, WIRE_VERIFY, WIRE_COMMIT, WIRE_RUNNING,
+		WIRE_DOUBT_END, WIRE_GUARDED, WIRE_OPEN,
 	};
 
 	(void)state;
@@ -149,13 +150,24 @@ static void test_frame_lengths(void **state)
 	assert_int_equal(get_frame(WIRE_ABORT, 0), 0);
 	assert_int_equal(get_frame(WIRE_ABORT, WIRE_TEXT_SIZE - 1), 0);
 	assert_int_equal(get_frame(WIRE_ABORT, WIRE_TEXT_SIZE), -1);
+	assert_int_equal(get_frame(WIRE_DISKS, 0), -1);
+	assert_int_equal(get_frame(WIRE_DISKS, 64 * 136), 0);
+	assert_int_equal(get_frame(WIRE_DISKS, 65 * 136), -1);
+	assert_int_equal(get_frame(WIRE_DISKS_READY, 8), 0);
+	assert_int_equal(get_frame(WIRE_DISKS_READY, 9), -1);
+	assert_int_equal(get_frame(WIRE_DOUBT, 8), -1);		/* no range */
+	assert_int_equal(get_frame(WIRE_DOUBT, 8 + 2048 * 24), 0);
+	assert_int_equal(get_frame(WIRE_DOUBT, 8 + 2049 * 24), -1);
+	assert_int_equal(get_frame(WIRE_ENDED, 8), -1);
+	assert_int_equal(get_frame(WIRE_ENDED, 8 + 4096 * 8), 0);
+	assert_int_equal(get_frame(WIRE_ENDED, 8 + 4096 * 8 + 1), -1);
 }
 
 static void test_frame_types(void **state)
 {
 	(void)state;
 	assert_int_equal(get_frame(0, 0), -1);
-	for (unsigned int type = WIRE_ABORT + 1; type < 0x10000; type += 97)
+	for (unsigned int type = WIRE_OPEN + 1; type < 0x10000; type += 97)
 		assert_int_equal(get_frame(type, 0), -1);
 }
 
@@ -477,6 +489,98 @@ static void test_crc32c(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------------
+ * Disks
+ * ------------------------------------------------------------------------ */
+
+static struct wire_disks two_disks(void)
+{
+	return (struct wire_disks){
+		.disks = 2,
+		.disk = {
+			{ "/machine/peripheral/disk0/virtio-backend", 1ull << 40 },
+			{ "/machine/unattached/device[7]", 0 },
+		},
+	};
+}
+
+/* Sets one byte of a good list of disks; is it refused? */
+static bool disks_refuse(size_t at, uint8_t value)
+{
+	struct wire_disks d = two_disks();
+	uint8_t bytes[WIRE_DISKS_MAX];
+	size_t len = wire_put_disks(bytes, &d);
+	const char *why;
+
+	bytes[at] = value;
+	return wire_get_disks(&d, bytes, len, &why);
+}
+
+static void test_disks(void **state)
+{
+	struct wire_disks d = two_disks(), out;
+	uint8_t bytes[WIRE_DISKS_MAX];
+	size_t len = wire_put_disks(bytes, &d);
+	const char *why;
+
+	(void)state;
+	assert_int_equal(len, 2 * 136);
+	assert_int_equal(wire_get_disks(&out, bytes, len, &why), 0);
+	assert_memory_equal(&out, &d, sizeof(d));
+	assert_int_equal(wire_get_disks(&out, bytes, len - 1, &why), -1);
+	assert_int_equal(wire_get_disks(&out, bytes, 0, &why), -1);
+	assert_true(disks_refuse(0, 0));		/* no name */
+	assert_true(disks_refuse(0, '\n'));
+	assert_true(disks_refuse(127, 'x'));		/* after its end */
+	assert_false(disks_refuse(135, 9));		/* any size will do */
+	d.disk[1] = d.disk[0];
+	assert_int_equal(wire_get_disks(&out, bytes, wire_put_disks(bytes, &d), &why), -1);
+
+	assert_int_equal(wire_put_disks_ready(bytes, 1ull << 63 | 2), WIRE_READY_SIZE);
+	assert_true(wire_get_disks_ready(bytes) == (1ull << 63 | 2));
+}
+
+static void test_doubt(void **state)
+{
+	static struct wire_doubt out;
+	const struct wire_doubt d = {
+		.disk = 63, .ranges = 2,
+		.range = { { 1, 0, 8 }, { UINT32_MAX, 1ull << 50, UINT64_MAX } },
+	};
+	uint8_t bytes[WIRE_DOUBT_MAX];
+	size_t len = wire_put_doubt(bytes, &d);
+	const char *why;
+
+	(void)state;
+	assert_int_equal(len, 8 + 2 * 24);
+	assert_int_equal(wire_get_doubt(&out, bytes, len, &why), 0);
+	assert_memory_equal(&out, &d, sizeof(d));
+	assert_int_equal(wire_get_doubt(&out, bytes, len - 1, &why), -1);
+	assert_int_equal(wire_get_doubt(&out, bytes, 8, &why), -1);
+	bytes[3] = 64;					/* no such disk */
+	assert_int_equal(wire_get_doubt(&out, bytes, len, &why), -1);
+	bytes[3] = 63;
+	bytes[7] = 1;					/* reserved */
+	assert_int_equal(wire_get_doubt(&out, bytes, len, &why), -1);
+}
+
+static void test_ended(void **state)
+{
+	static struct wire_ended out;
+	const struct wire_ended e = { .disk = 1, .ids = 3, .id = { 7, 1ull << 40, 9 } };
+	uint8_t bytes[WIRE_ENDED_MAX];
+	size_t len = wire_put_ended(bytes, &e);
+	const char *why;
+
+	(void)state;
+	assert_int_equal(len, 8 + 3 * 8);
+	assert_int_equal(wire_get_ended(&out, bytes, len, &why), 0);
+	assert_memory_equal(&out, &e, sizeof(e));
+	assert_int_equal(wire_get_ended(&out, bytes, len - 1, &why), -1);
+	bytes[0] = 1;					/* no such disk */
+	assert_int_equal(wire_get_ended(&out, bytes, len, &why), -1);
+}
+
 static uint8_t random_byte(uint32_t *seed)
 {
 	*seed = *seed * 1103515245u + 12345u;
@@ -552,6 +656,9 @@ int main(void)
 		cmocka_unit_test(test_record_fields),
 		cmocka_unit_test(test_record_magic),
 		cmocka_unit_test(test_crc32c),
+		cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_ended),
 		cmocka_unit_test(test_any_bytes),
 	};
 
