@@ -2,25 +2,50 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Build the guest that migrates: one static program as /init of an initramfs.
 #
-#   build.sh        makes build/guest/initrd.gz (and build/guest/workload, the program alone)
+#   build.sh        makes, in build/guest/,
+#                     initrd.gz        the guest
+#                     initrd-disk.gz   the same with the drivers of virtual disks
+#                     workload         the program alone
 #
-# The guest's kernel is Debian's, unmodified; the serial console and what it needs are built into it, so no module goes in.
+# The guest's kernel is Debian's, unmodified; the serial console and what it needs are built into it, disks are not.
 # The kernel's own initramfs has /dev/console.
 set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${KVMFERRY_BUILD:-$here/../../build}/guest
+drivers="virtio_pci virtio_blk virtio_scsi sd_mod"
+modules=$("$here/../vm/kernel.sh" modules 6.1)
+release=$("$here/../vm/kernel.sh" release 6.1)
 mkdir -p "$out"
 
-if [ -e "$out/initrd.gz" ] && [ -z "$(find "$here" -type f -newer "$out/initrd.gz" -print -quit)" ]; then
+if [ -e "$out/initrd-disk.gz" ] &&
+	[ -z "$(find "$here" "$modules/lib/modules/$release/modules.dep" -type f -newer "$out/initrd-disk.gz" -print -quit)" ]; then
 	exit
 fi
-"${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -Werror -static -pthread -o "$out/workload" "$here"/*.c
+"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -pthread -o "$out/workload" "$here"/*.c
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root"/{dev,proc}
-cp "$out/workload" "$root/init"
-strip "$root/init"
-(cd "$root" && find . | cpio -o -H newc --quiet --owner 0:0 | gzip -6 -n) >"$out/initrd.gz.new"
+
+# pack FOLDER: as an initramfs, to stdout
+pack() { (cd "$1" && find . | cpio -o -H newc --quiet --owner 0:0 | gzip -6 -n); }
+
+mkdir -p "$root"/guest/{dev,proc}
+cp "$out/workload" "$root/guest/init"
+strip "$root/guest/init"
+pack "$root/guest" >"$out/initrd.gz.new"
+
+# The drivers and all that they depend on, named so that the order of names is the order of loading.
+mkdir -p "$root/disk/modules"
+number=100
+# shellcheck disable=SC2086 # a list
+modprobe -d "$modules" -S "$release" -a --show-depends $drivers | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
+	while read -r module; do
+		cp "$module" "$root/disk/modules/$number-${module##*/}"
+		number=$((number + 1))
+	done
+# two archives in a row are one initramfs
+{ cat "$out/initrd.gz.new"; pack "$root/disk"; } >"$out/initrd-disk.gz.new"
+
 mv "$out/initrd.gz.new" "$out/initrd.gz"
+mv "$out/initrd-disk.gz.new" "$out/initrd-disk.gz"

@@ -41,6 +41,7 @@
  * Lines on the console are commands:
  *	rate N		write N pages per second
  *	stop		write none
+ *	disk WORDS	a disk under load: see disk.c
  *	report		check all pages now, then say so in a line that begins
  *			with "guest: report"
  *	poweroff
@@ -63,8 +64,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "ledger.h"
+#include "modules.h"
 #include "sorting.h"
+#include "workload.h"
 
 #define PAGE		4096
 #define WORDS		(PAGE / sizeof(uint64_t))
@@ -120,7 +124,7 @@ static struct {
 	_Atomic unsigned int longest_ms;
 } guest;
 
-static uint64_t now_ms(void)
+uint64_t now_ms(void)
 {
 	struct timespec t;
 
@@ -128,7 +132,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void sleep_ms(unsigned int ms)
+void sleep_ms(unsigned int ms)
 {
 	struct timespec t = { ms / 1000, (ms % 1000) * 1000000L };
 
@@ -136,8 +140,7 @@ static void sleep_ms(unsigned int ms)
 }
 
 /* One write per line, so that lines of several threads never mix. */
-__attribute__((format(printf, 1, 2)))
-static void say(const char *format, ...)
+void say(const char *format, ...)
 {
 	char line[256];
 	va_list args;
@@ -161,13 +164,9 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* xorshift64: the noise, and every choice. @s is never 0. */
-static uint64_t shuffle(uint64_t *s)
+unsigned int count_error(void)
 {
-	*s ^= *s << 13;
-	*s ^= *s >> 7;
-	*s ^= *s << 17;
-	return *s;
+	return atomic_fetch_add(&guest.errors, 1);
 }
 
 static uint64_t seed(uint64_t page, uint32_t generation)
@@ -276,8 +275,7 @@ static void check(uint64_t page)
 
 	fill(expected, page, guest.generation[page]);
 	if (memcmp(memory_of(page), expected, PAGE)) {
-		/* the console is slow: the first ones tell enough */
-		if (atomic_fetch_add(&guest.errors, 1) < 20)
+		if (count_error() < COMPLAINTS)
 			complain(page, guest.generation[page], expected);
 		memcpy(memory_of(page), expected, PAGE);
 	}
@@ -394,6 +392,7 @@ static void report(void)
 	guest.reports++;
 	while (guest.swept < guest.threads)
 		sleep_ms(TICK_MS);
+	disk_tell();
 	say("report: all %llu pages verified, %llu written, %u errors, longest pause %u ms",
 	    (unsigned long long)guest.pages, (unsigned long long)guest.written,
 	    guest.errors, guest.longest_ms);
@@ -408,7 +407,7 @@ static void power_off(void)
 	exit(guest.errors ? 1 : 0);
 }
 
-static void obey(const char *command)
+static void obey(char *command)
 {
 	unsigned int n;
 
@@ -416,6 +415,8 @@ static void obey(const char *command)
 		guest.rate = n;
 	else if (!strcmp(command, "stop"))
 		guest.rate = 0;
+	else if (!strncmp(command, "disk ", 5))
+		disk_obey(command + 5);
 	else if (!strcmp(command, "report"))
 		report();
 	else if (!strcmp(command, "poweroff"))
@@ -426,7 +427,7 @@ static void obey(const char *command)
 
 static void *listen_to_console(void *arg)
 {
-	char line[64];
+	char line[128];
 	size_t n = 0;
 	char c;
 
@@ -467,6 +468,7 @@ static void set_up_house(void)
 		t.c_iflag &= ~(ICRNL | IXON);
 		tcsetattr(guest.console, TCSANOW, &t);
 	}
+	load_modules();
 }
 
 static int parse_kind(const char *name)
@@ -543,7 +545,7 @@ static void open_files(void)
 		die("/files");
 }
 
-static void start(pthread_t *thread, void *(*function)(void *), void *arg)
+void start(pthread_t *thread, void *(*function)(void *), void *arg)
 {
 	errno = pthread_create(thread, NULL, function, arg);
 	if (errno)

@@ -35,6 +35,7 @@ GUEST_ORDERS=${GUEST_ORDERS:-}          # for the workload: "ws=96 rate=1000"
 GUEST_BACKEND=${GUEST_BACKEND:-file}    # file, numa (two files), anonymous, private, memfd, hugetlbfs
 GUEST_MACHINE=${GUEST_MACHINE:-q35}
 GUEST_INITRD=${GUEST_INITRD:-$KVMFERRY_BUILD/guest/initrd.gz}
+GUEST_DISK=${GUEST_DISK:-}              # virtio-blk, virtio-scsi: see guest-disk.sh, which must have been sourced
 GUEST_EXTRA=${GUEST_EXTRA:-}            # more words for QEMU
 GUEST_TMPFS=${GUEST_TMPFS:-size=600m}   # mount options of ram/
 GUEST_LINK=${GUEST_LINK:---insecure}    # words for both agents of migrate_once: what may pass between them
@@ -86,7 +87,14 @@ guest_close() {
 	for host in a b; do
 		host_kill "$host" send
 		host_kill "$host" receive
+	done
+	# a QEMU does not end while the storage has requests of it
+	[ ! -e "$GUEST_DIR/disk" ] || guest_disk_release
+	for host in a b; do
 		guest_kill "$host"
+	done
+	[ ! -e "$GUEST_DIR/disk" ] || guest_disk_close
+	for host in a b; do
 		umount "$GUEST_DIR/$host/ram"
 		ip netns del "ferry-$host"
 	done
@@ -147,7 +155,7 @@ guest_launch() {
 	guest_reap "$host"
 	mkfifo "$dir/console.in" "$dir/console.out"
 	: >"$dir/console"
-	mapfile -t words < <(guest_memory_words "$host")
+	mapfile -t words < <(guest_memory_words "$host"; [ -z "$GUEST_DISK" ] || guest_disk_words "$host")
 	# shellcheck disable=SC2086 # GUEST_EXTRA is words
 	host_start "$host" qemu qemu-system-x86_64 -name ferried,debug-threads=on -uuid "$GUEST_UUID" -machine "$GUEST_MACHINE" -accel kvm -cpu host \
 		-smp 2 "${words[@]}" -nodefaults -no-user-config -display none -no-reboot \
@@ -175,7 +183,7 @@ guest_await() { guest_launch "$1" -incoming defer -S; }
 guest_checkpoint() {
 	local key
 	key=$(cat "$GUEST_INITRD" "$KVMFERRY_VMLINUZ_61" <(qemu-system-x86_64 --version) \
-		<(echo "$GUEST_RAM $GUEST_BACKEND $GUEST_MACHINE $GUEST_EXTRA $GUEST_ORDERS") | sha256sum | cut -c1-12)
+		<(echo "$GUEST_RAM $GUEST_BACKEND $GUEST_MACHINE $GUEST_EXTRA $GUEST_ORDERS${GUEST_DISK:+ $(guest_disk_kind)}") | sha256sum | cut -c1-12)
 	echo "$KVMFERRY_BUILD/guest/state-$KVMFERRY_KERNEL-$key"
 }
 
