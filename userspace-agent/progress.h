@@ -16,12 +16,15 @@
  *			pending_pages, floor_pages
  *	slowdown	pass, pages_per_s, max_slowdown: the VM is limited to this
  *			from now on
+ *	disks		cancelled, reads_in_doubt, writes_in_doubt: requests, when the
+ *			VM was stopped
  *	done		status ("moved"), passes, pages_sent, pages_zero, bytes_raw,
  *			bytes_wire, ratio, blackout_ms, total_ms, downtime
  *			(an object of milliseconds), device_bytes, worker_cpu_ms
  *			(CPU time of the kernel's threads), kernel_memory_bytes
  *			(all that the module took), cpu_ms and memory_bytes (what the agent
- *			took, at most), qemu, kernel, backend, and the counts below
+ *			took, at most), requests_cancelled, writes_in_doubt, held (the
+ *			operator may have to open some of its disk), qemu, kernel, backend, and the counts below
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
  *			"paused-here" (QEMU did not continue it), "gone" (its QEMU
  *			has ended) or "in-doubt"
@@ -41,7 +44,7 @@
  *	listening	address
  *	receiving	vm, source, ram_bytes
  *	applied		pass, final, pages, bytes_wire: a pass is in RAM
- *	done		running (or else it was paused, and is), cpu_ms and
+ *	done		running (or else it was paused, and is), held, cpu_ms and
  *			memory_bytes as above
  *	failed		status, reason; the status is "nothing-runs" or "in-doubt"
  */

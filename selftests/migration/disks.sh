@@ -3,48 +3,12 @@
 # A guest with a disk on slow storage that the hosts share (see ../lib/guest-disk.sh): what its disk holds is what it
 # wrote, and it would be noticed if it were not.
 set -eu
-# shellcheck source=SCRIPTDIR/scene.sh
-. "$(dirname "$0")/scene.sh"
-# shellcheck source=SCRIPTDIR/../lib/guest-disk.sh
-. "$here/../lib/guest-disk.sh"
-
-small_vm
-
-# begin_load HOST WORDS: the guest's disk under load
-begin_load() { guest_say "$1" "disk $(guest_disk_device) mib=16 $2"; }
-
-# told_of HOST WHAT: how many reads, writes, flushes, discards ... its disk has done
-told_of() {
-	local line
-	line=$(guest_disk_tell "$1") || return 1
-	sed -nE "s/.* ([0-9]+) $2.*/\1/p" <<<"$line"
-}
-
-does_more() { [ "$(told_of "$1" "$2")" -ge "$3" ]; }
-
-# works HOST WHAT N: until N of them are done
-works() {
-	guest_until 60 does_more "$@" && return
-	ktap_note "$(guest_disk_tell "$1")"
-	return 1
-}
-
-# right HOST: the disk holds what it should, the guest is well
-right() {
-	guest_disk_verify "$1" | sed 's/^/# /' && ktap_note "$(guest_disk_tell "$1")" && healthy "$1"
-}
+# shellcheck source=SCRIPTDIR/disk-scene.sh
+. "$(dirname "$0")/disk-scene.sh"
 
 under_load() {
 	begin_load a "depth=8 fsync=32 discard=24" || return 1
 	works a reads 200 && works a writes 200 && works a flushes 10 && works a discards 10 && right a
-}
-
-# Another QEMU, from the state that was kept, on storage that is blank again.
-start_anew() {
-	guest_kill a
-	guest_disk_close
-	guest_disk_open
-	guest_start a
 }
 
 all_kinds() {
