@@ -97,9 +97,9 @@ struct source {
 	char vm[QEMU_NAME_SIZE];
 	struct ramblocks rams;
 	struct journal journal;
+	long stop;			/* qmp_reply()'s number for `stop` */
 	bool was_running;		/* as the target was told */
-	bool stopped;			/* `stop` was sent, */
-	long stop;			/* as this command */
+	bool stopped;			/* `stop` was sent */
 	bool handed;			/* QEMU has its end of the tunnel */
 	bool migrating;			/* `migrate` was sent */
 	enum outgoing_status outgoing;

@@ -121,7 +121,7 @@ static int add(struct vmdisks *disks, struct qmp *qmp, const json_t *block,
 	disks->count++;
 	if (disk_open(&d->disk, file, why) < 0 || measure(d, why))
 		return -1;
-	strcpy(d->name, name);
+	snprintf(d->name, sizeof(d->name), "%s", name);
 	judge(d, qmp, inserted);
 	return 0;
 }
