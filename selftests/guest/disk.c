@@ -53,7 +53,7 @@
 
 #include "workload.h"
 
-#define BLOCK		4096
+#define BLOCK		4096ul
 #define WORDS		(BLOCK / sizeof(uint64_t))
 #define HEAD		3			/* words before the filling */
 #define STAMP		0x6b766d6469736b73ULL	/* "kvmdisks" */
@@ -173,15 +173,16 @@ static void set_state(uint64_t first, uint64_t count, int state)
 static int carry_out(struct worker *w, enum kind kind, uint64_t first, uint64_t count)
 {
 	uint64_t range[2] = { first * BLOCK, count * BLOCK };
-	ssize_t size = range[1], n = size;
+	off_t at = (off_t)range[0];
+	ssize_t size = (ssize_t)range[1], n = size;
 	int ret = 0;
 
 	switch (kind) {
 	case READ:
-		n = pread(disk.fd, w->buffer, size, range[0]);
+		n = pread(disk.fd, w->buffer, size, at);
 		break;
 	case WRITE:
-		n = pwrite(disk.fd, w->buffer, size, range[0]);
+		n = pwrite(disk.fd, w->buffer, size, at);
 		break;
 	case FLUSH:
 		ret = fsync(disk.fd);
@@ -283,15 +284,15 @@ static void tell_end(void)
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t first;
+	uint64_t chunk;
 
 	while (!disk.stop) {
 		next_request(w);
 		sleep_ms(disk.orders.rest);
 	}
 	if (disk.verify)
-		for (first = w->number * CHUNK; first < disk.blocks; first += disk.orders.depth * CHUNK)
-			read_blocks(w, first, CHUNK);
+		for (chunk = w->number; chunk < disk.blocks / CHUNK; chunk += disk.orders.depth)
+			read_blocks(w, chunk * CHUNK, CHUNK);
 	if (atomic_fetch_sub(&disk.working, 1) == 1)
 		tell_end();
 	return NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The guest's kernel modules: it has no modprobe, so their order was found out when they were packed. */
+/* The guest's kernel modules. It has no modprobe: their order was found out when they were packed. */
 #include "modules.h"
 
 #include <dirent.h>

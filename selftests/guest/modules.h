@@ -2,7 +2,7 @@
 #ifndef GUEST_MODULES_H
 #define GUEST_MODULES_H
 
-/* Load what build.sh has put into /modules, in the order of the names; nothing if there is nothing. */
+/* Load what build.sh has put into /modules, if anything, in the order of the names. */
 void load_modules(void);
 
 #endif /* GUEST_MODULES_H */

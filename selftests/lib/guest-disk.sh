@@ -5,8 +5,8 @@
 #	ferried-a -- delay-a -- loop device --+-- file in memory
 #	ferried-b -- delay-b -- loop device --+
 #
-# The loop devices write to the file's own pages, which are all that there is of it: what one host has been told to be written, the
-# other reads. (Not with direct I/O, which files in memory have not.)
+# The loop devices read and write the file's own pages, which are all that there is of it, so the hosts never see anything
+# different. (Direct I/O would add nothing, and files in memory have it not.)
 #
 #   guest_disk_open [MIB]       the storage (64 MiB of zeros) and both hosts' way to it, without delay
 #   guest_disk_delay HOST READ_MS WRITE_MS [FLUSH_MS]
@@ -87,7 +87,9 @@ guest_disk_words() {
 	printf '%s\n' -blockdev "$node"
 	case $GUEST_DISK in
 	virtio-blk) printf '%s\n' -device "virtio-blk-pci,id=disk0,drive=disk0,$GUEST_DISK_ERRORS" ;;
-	virtio-scsi) printf '%s\n' -device virtio-scsi-pci,id=scsi0 -device "scsi-hd,id=disk0,drive=disk0,bus=scsi0.0,$GUEST_DISK_ERRORS" ;;
+	virtio-scsi)
+		printf '%s\n' -device virtio-scsi-pci,id=scsi0 -device "scsi-hd,id=disk0,drive=disk0,bus=scsi0.0,$GUEST_DISK_ERRORS"
+		;;
 	esac
 }
 

@@ -43,6 +43,23 @@ remove_new_hosts() {
 	awk '$2 ~ "^/tmp/ferry" { print $2 }' /proc/mounts | xargs -r umount
 }
 
+# Nor these, of lib/guest-disk.sh. A QEMU that was killed ends only when nothing is guarded or delayed any more; to
+# suspend a delay is to let go what it has.
+remove_new_disks() {
+	local name diskctl=build/storage/diskctl
+	compgen -G "/tmp/ferry.*/disk" >/dev/null || return
+	for name in a b; do
+		[ -e "/dev/mapper/ferried-$name" ] || continue
+		$diskctl unguard "ferried-$name"
+		dmsetup suspend "delay-$name"
+		dmsetup resume "delay-$name"
+		$diskctl remove "ferried-$name"
+		$diskctl remove "delay-$name"
+	done
+	losetup -D
+	rm -f /tmp/ferry.*/disk
+}
+
 # What everybody was doing when a test ran out of time; the lines are not the kernel's complaints.
 dump_tasks() {
 	echo "kvmferry-test: expect begin" >/dev/kmsg
@@ -91,6 +108,7 @@ run_limited() {
 	wait $watcher
 	[ ! -e /tmp/late ] || status=124
 	kill_new_processes "$before"
+	remove_new_disks
 	remove_new_hosts
 	exec 4>&-
 	wait $reader
