@@ -86,6 +86,18 @@ failing() {
 
 has_stopped() { [ "$(guest_status "$1")" = io-error ]; }
 
+# holds_some HOST: the target ferry holds requests
+holds_some() { [[ $(guest_disk_status "$1") != *" 0 held"* ]]; }
+
+guarded() {
+	guest_diskctl guard ferried-a 1 0 16384
+	begin_load a "depth=8"
+	guest_until 20 holds_some a || return 1
+	ktap_note "$(guest_disk_status a)"
+	guest_disk_release
+	right a
+}
+
 moved_under_load() {
 	guest_disk_delay a 100 200
 	guest_disk_delay b 50 50
@@ -104,16 +116,31 @@ spoiled() {
 	grep '^guest: error: disk block 77: ' "$GUEST_DIR/$1/console" | sed 's/^/# /'
 }
 
-ktap_plan 18
+# The worst that a test may leave behind: requests that are delayed for minutes, others that are held. SECONDS: no hang.
+ends_at_once() {
+	local began=$SECONDS
+	guest_disk_delay b 300000 300000
+	guest_diskctl guard ferried-b 1 0 16384
+	begin_load b "depth=16"
+	guest_until 20 holds_some b || return 1
+	guest_nap 1
+	ktap_note "$(guest_disk_status b)"
+	guest_disk_release
+	guest_kill b
+	guest_disk_close
+	[ $((SECONDS - began)) -lt $((60 * guest_slowness)) ]
+}
+
+ktap_plan 20
 scene_open
 guest_disk_open
 every_kind
 ktap_check "virtio-blk: the guest starts" start_anew
 ktap_check "storage that takes 30 s" slow
 ktap_check "storage that fails for a while" failing
+ktap_check "what a guard holds comes later" guarded
 ktap_check "moved under load" moved_under_load
 ktap_check "control: a block that was overwritten behind its back is found" spoiled b
-guest_kill b
-guest_disk_close
+ktap_check "the end of a disk that does not answer" ends_at_once
 ktap_check "the module unloads" host_module_unload
 ktap_end
