@@ -22,16 +22,21 @@ told_of() {
 
 does_more() { [ "$(told_of "$1" "$2")" -ge "$3" ]; }
 
-# works HOST WHAT N: until N of them are done
+# works HOST WHAT N: until N more of them are done
 works() {
-	guest_until 60 does_more "$@" && return
+	local before
+	before=$(told_of "$1" "$2") || return 1
+	guest_until 60 does_more "$1" "$2" $((before + $3)) && return
 	ktap_note "$(guest_disk_tell "$1")"
 	return 1
 }
 
 # right HOST: the disk holds what it should, the guest is well
 right() {
-	guest_disk_verify "$1" | sed 's/^/# /' && ktap_note "$(guest_disk_tell "$1")" && healthy "$1"
+	local verdict
+	verdict=$(guest_disk_verify "$1") || { echo "# ${verdict//$'\n'/$'\n'# }"; return 1; }
+	ktap_note "$(guest_disk_tell "$1")"
+	healthy "$1"
 }
 
 under_load() {
@@ -70,7 +75,7 @@ slow() {
 	ktap_note "$(guest_disk_tell a)"
 	[ "$(told_of a writes)" = "$before" ] && [ "$(told_of a outstanding)" = 8 ] || return 1
 	guest_disk_delay a 0 0
-	works a writes $((before + 20)) && right a
+	works a writes 20 && right a
 }
 
 # Requests that fail stop the VM, and are sent again when it is to go on: the guest notices nothing.
@@ -116,7 +121,7 @@ spoiled() {
 	grep '^guest: error: disk block 77: ' "$GUEST_DIR/$1/console" | sed 's/^/# /'
 }
 
-# The worst that a test may leave behind: requests that are delayed for minutes, others that are held. SECONDS: no hang.
+# The worst that a test may leave behind: requests that are delayed for minutes, others that are held.
 ends_at_once() {
 	local began=$SECONDS
 	guest_disk_delay b 300000 300000
@@ -133,7 +138,6 @@ ends_at_once() {
 
 ktap_plan 20
 scene_open
-guest_disk_open
 every_kind
 ktap_check "virtio-blk: the guest starts" start_anew
 ktap_check "storage that takes 30 s" slow
