@@ -41,7 +41,7 @@ right() {
 
 under_load() {
 	begin_load a "depth=8 fsync=32 discard=24" || return 1
-	works a reads 200 && works a writes 200 && works a flushes 10 && works a discards 10 && right a
+	works a reads 200 && works a writes 100 && works a flushes 4 && works a discards 4 && right a
 }
 
 # Another QEMU, on storage that is blank again.
