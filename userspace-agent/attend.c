@@ -363,8 +363,11 @@ static bool is_flushed(const struct source *s)
 	return s->control.out_begin == s->control.out_end;
 }
 
+/* What the socket takes at once must not be waited for: nothing may come after it. */
 int attend_flushed(struct source *s, struct failure *why)
 {
+	if (flush(s, why))
+		return -1;
 	return attend_until(s, is_flushed,
 			    "the target took nothing from the control connection",
 			    why);

@@ -18,7 +18,7 @@ modules=$("$here/../vm/kernel.sh" modules 6.1)
 release=$("$here/../vm/kernel.sh" release 6.1)
 mkdir -p "$out"
 
-if [ -e "$out/initrd-disk.gz" ] &&
+if [ -e "$out/initrd.gz" ] && [ -e "$out/initrd-disk.gz" ] &&
 	[ -z "$(find "$here" "$modules/lib/modules/$release/modules.dep" -type f -newer "$out/initrd-disk.gz" -print -quit)" ]; then
 	exit
 fi

@@ -33,7 +33,7 @@
  *			fsync=N		instead of every Nth request of a thread (64; 0: never)
  *			discard=N	instead of every Nth (0: never)
  *			rest=MS		between two requests of a thread (2)
- *			Device and size of the first time stay.
+ *			There is one disk; mib= of the first time stays.
  *	stop		let what is outstanding end; then a line "disk stopped"
  *	verify		the same; then read all, and a line "disk verified"
  *	tell		a line "disk DEVICE: ..." now; report has it too
@@ -363,6 +363,8 @@ static void begin(const char *device, char **words)
 		return refuse("depth= is 1 to 64, mib= at least 4");
 	if (disk.working)
 		return refuse("it is busy");
+	if (disk.block && strcmp(device, disk.device) != 0)
+		return refuse("it is another one");
 	if (!disk.block && !open_disk(device, o.mib))
 		return;
 	disk.orders = o;

@@ -11,7 +11,8 @@
 #   guest_disk_open [MIB]       the storage (64 MiB of zeros) and both hosts' way to it, without delay
 #   guest_disk_delay HOST READ_MS WRITE_MS [FLUSH_MS]
 #                               how long requests of that host take from now on; a flush as long as a write if not given.
-#                               What was delayed is carried out now
+#                               What was delayed is carried out now, at once
+#   guest_disk_fail HOST        from now on, storage answers that host with errors; until the next guest_disk_delay
 #   guest_disk_release          no delay, no guarded range: nothing waits any more
 #   guest_disk_close            undo all. guest_close does so itself, with a release before it kills the QEMUs
 #   guest_disk_status HOST      what the target ferry says of itself (see kmod/disk_target.c), and how many requests of
@@ -52,6 +53,8 @@ guest_disk_delays() {
 guest_disk_delay() {
 	guest_diskctl reload "delay-$1" "$guest_disk_mib" delay "$(guest_disk_delays "$@")"
 }
+
+guest_disk_fail() { guest_diskctl reload "delay-$1" "$guest_disk_mib" error ""; }
 
 guest_disk_release() {
 	local host

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2086 # $from and $to are a and b
 # What the tests of migrations with a disk share: a load on it, and the questions asked afterwards. Sourced, with set -eu.
 
 # shellcheck source=SCRIPTDIR/scene.sh
@@ -21,22 +21,21 @@ told_of() {
 
 does_more() { [ "$(told_of "$1" "$2")" -ge "$3" ]; }
 
-# works HOST WHAT N: until N of them are done
+# works HOST WHAT N: until N more of them are done
 works() {
-	guest_until 60 does_more "$@" && return
+	local before
+	before=$(told_of "$1" "$2") || return 1
+	guest_until 60 does_more "$1" "$2" $((before + $3)) && return
 	ktap_note "$(guest_disk_tell "$1")"
 	return 1
 }
 
-# goes_on HOST WHAT N: N more of them
-goes_on() {
-	local before
-	before=$(told_of "$1" "$2") && works "$1" "$2" $((before + $3))
-}
-
 # right HOST: the disk holds what it should, the guest is well
 right() {
-	guest_disk_verify "$1" | sed 's/^/# /' && ktap_note "$(guest_disk_tell "$1")" && healthy "$1"
+	local verdict
+	verdict=$(guest_disk_verify "$1") || { echo "# ${verdict//$'\n'/$'\n'# }"; return 1; }
+	ktap_note "$(guest_disk_tell "$1")"
+	healthy "$1"
 }
 
 # Another QEMU, from the state that was kept, on storage that is blank again.
@@ -56,3 +55,99 @@ disk_count() {
 
 # disk_has HOST WHAT N: N of them at least
 disk_has() { [ "$(disk_count "$1" "$2")" -ge "$3" ]; }
+
+# Requests that are with the storage for longer than any migration here takes: ms
+SLOW=200000
+
+# Where the VM is, and where it goes next.
+from=a to=b
+
+# slow_load WORDS: requests of every worker of the guest are with the storage, and stay there
+slow_load() {
+	begin_load $from "depth=8 rest=0 $1"
+	guest_until 30 is_under_load || return 1
+	guest_disk_delay $from $SLOW $SLOW
+	guest_until 60 all_wait || { ktap_note "$(guest_disk_status $from)"; return 1; }
+	flying=$(disk_count $from in_flight)
+	[ "$flying" -ge 3 ]
+}
+
+is_under_load() { [ "$(told_of $from outstanding)" -gt 0 ]; }
+
+# Some may wait in the guest: it sends one flush at a time.
+all_wait() { [ "$(told_of $from outstanding)" = 8 ]; }
+
+# The storage carries out all that it has. storage_wakes HOST
+storage_wakes() { guest_disk_delay "$1" 0 0; }
+
+# The VM runs at the target, with requests still in the storage here.
+depart() {
+	guest_await $to
+	agent_receive $to --insecure --json
+	agent_start_send $from $to --insecure --json
+	at_stage $from disks || { agent_reason $from send; return 1; }
+	forget_source $from
+	[ "$(guest_status $to)" = running ] && guest_continues $to
+}
+
+# arrive SEND RECEIVE: the agents' exit statuses
+arrive() {
+	local sent=0 received=0
+	agent_end $from send || sent=$?
+	agent_end $to receive || received=$?
+	[ "$sent" = "$1" ] && [ "$received" = "$2" ] && return
+	ktap_note "send's status is $sent, receive's $received; they said:"
+	tail -n 4 "$GUEST_DIR/$from/send.err" "$GUEST_DIR/$to/receive.err" | sed 's/^/#   /'
+	return 1
+}
+
+# calm HOST: nothing of its disk is in doubt, held or guarded
+calm() {
+	local what
+	for what in in_doubt held guarded; do
+		[ "$(disk_count "$1" "$what")" = 0 ] || return 1
+	done
+}
+
+# Both disks come to rest, the guest uses its own and finds nothing wrong. well HOST
+well() {
+	if ! guest_until 30 calm a || ! guest_until 30 calm b; then
+		ktap_note "a: $(guest_disk_status a); b: $(guest_disk_status b)"
+		return 1
+	fi
+	works "$1" "${2:-writes}" 100 && right "$1" && tidy a && tidy b
+}
+
+# It has come; the next one goes back.
+turn() {
+	local was=$from
+	from=$to to=$was
+}
+
+# ask ARGS...: the agent that the tests use
+ask() { "$GUEST_DIR/kvmferry" "$@"; }
+
+# The blackout does not wait; what is in doubt is held at the target until it has ended; then all is right.
+moves() {
+	slow_load "$1" && depart || return 1
+	ktap_note "there: $(guest_disk_status $to)"
+	disk_has $to guarded 1 && guest_until 30 disk_has $to held 1 || return 1
+	storage_wakes $from
+	arrive 0 0 || return 1
+	tell_done $from
+	told $from 'done' ".requests_cancelled >= $flying and .writes_in_doubt >= 1 and .held == false and
+		.blackout_ms < $SLOW / 4" && well $to && turn
+}
+
+# anew: a guest on host a, with a blank disk
+anew() {
+	from=a to=b
+	start_anew || ktap_bail "no guest"
+}
+
+# attempt NAME COMMAND...: one result. After a failure the next one begins anew
+attempt() {
+	local name=$1
+	shift
+	if "$@"; then ktap_ok "$name"; else ktap_fail "$name" "status $? of: $*"; anew; fi
+}

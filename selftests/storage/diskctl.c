@@ -6,7 +6,8 @@
  *	diskctl reload NAME MIB TARGET ARGUMENTS	another table, in use at once
  *	diskctl remove NAME
  *	diskctl status NAME				what its target says of itself
- *	diskctl unguard NAME				all ranges that a target ferry guards
+ *	diskctl guard NAME ID SECTOR SECTORS		by a target ferry
+ *	diskctl unguard NAME				all that it guards
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -38,20 +39,24 @@ static void reload(const char *name, uint64_t sectors, const char *target, const
 	sure(dm_resume(name));
 }
 
-static void unguard(const char *name)
+static int bind_disk(const char *name)
 {
-	int block = must(open(node_of(name), O_RDWR | O_CLOEXEC));
-	int file = disk_bind(block);
+	int file = disk_bind(must(open(node_of(name), O_RDWR | O_CLOEXEC)));
 
 	if (file < 0)
 		die("disk %s cannot be bound: %s", name, strerror(-file));
-	sure(disk_unguard_all(file));
+	return file;
+}
+
+static uint64_t number(const char *text)
+{
+	return strtoull(text, NULL, 10);
 }
 
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
-	uint64_t sectors = argc > 3 ? strtoull(argv[3], NULL, 10) << 11 : 0;
+	uint64_t sectors = argc > 3 ? number(argv[3]) << 11 : 0;
 
 	if (!strcmp(verb, "make") && argc == 6)
 		make(argv[2], sectors, argv[4], argv[5]);
@@ -59,8 +64,10 @@ int main(int argc, char **argv)
 		reload(argv[2], sectors, argv[4], argv[5]);
 	else if (!strcmp(verb, "status") && argc == 3)
 		printf("%s\n", dm_status(argv[2], false));
+	else if (!strcmp(verb, "guard") && argc == 6)
+		sure(disk_guard(bind_disk(argv[2]), number(argv[3]), number(argv[4]), number(argv[5])));
 	else if (!strcmp(verb, "unguard") && argc == 3)
-		unguard(argv[2]);
+		sure(disk_unguard_all(bind_disk(argv[2])));
 	else if (!strcmp(verb, "remove") && argc == 3) {
 		sure(dm_remove(argv[2]));
 		unlink(node_of(argv[2]));
