@@ -135,7 +135,11 @@ bench-traces: bench-build ## record which pages the guests of bench-group write,
 
 .PHONY: demo
 demo: ## migrate a guest between two emulated hosts, and show it
-	@selftests/demo/demo.sh
+	@selftests/demo/demo.sh inside
+
+.PHONY: demo-storage
+demo-storage: ## the same with storage that takes 20 s for each request
+	@selftests/demo/demo.sh storage
 
 .PHONY: debug-kernel
 debug-kernel: ## build the kernel with KASAN, lockdep and kmemleak (a quarter of an hour)

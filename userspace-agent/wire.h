@@ -207,7 +207,7 @@ struct wire_doubt {
  *	4   4  0
  *	8   8  per range, 1 .. WIRE_MAX_IDS: its id
  *
- * From GUARDED on, at any time, also after COMMIT.
+ * After RUNNING: until then the target does not listen.
  */
 struct wire_ended {
 	unsigned int disk;

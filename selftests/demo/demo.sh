@@ -1,13 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make demo: migrate a running guest between two hosts, and show it. Needs no hardware virtualization and loads nothing
-# into this machine's kernel: what is shown happens in an emulated machine. The summary is also in build/demo.json.
+# into this machine's kernel: what is shown happens in an emulated machine.
+#
+#   demo.sh inside      a guest is moved; the summary is also in build/demo.json
+#   demo.sh storage     a guest on slow storage is moved; build/demo-storage.json
 set -eu
+
+case ${1:-} in
+inside) summary=build/demo.json ;;
+storage) summary=build/demo-storage.json ;;
+*) sed -n '7,8s/^#   /usage: /p' "$0" >&2; exit 2 ;;
+esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 mkdir -p build
 log=build/demo-build.log
-rm -f build/demo.json
+rm -f $summary
 
 say() { echo "demo: $*"; }
 
@@ -29,13 +38,13 @@ step "installing what is missing of Debian's packages" selftests/setup.sh
 step "getting Debian's kernel 6.1" selftests/vm/kernel.sh fetch 6.1
 step "building the agent" make agent
 step "building the module" make modules KERNEL=6.1
-step "building the guest" make selftests-migration
+step "building the guest" make selftests-migration selftests-storage
 say "booting an emulated machine with AMD virtualization"
 status=0
-selftests/vm/host.sh --kernel 6.1 --timeout 900 --console build/demo.console -- selftests/demo/inside.sh || status=$?
+selftests/vm/host.sh --kernel 6.1 --timeout 900 --console build/demo.console -- "selftests/demo/$1.sh" || status=$?
 if [ $status -ne 0 ]; then
 	say "FAILED (status $status); the machine's kernel log is in build/demo.console"
 	exit 1
 fi
-[ -s build/demo.json ] || { say "FAILED: there is no build/demo.json"; exit 1; }
-say "the numbers are in build/demo.json"
+[ -s $summary ] || { say "FAILED: there is no $summary"; exit 1; }
+say "the numbers are in $summary"

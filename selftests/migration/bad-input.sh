@@ -80,6 +80,8 @@ record_cut|closed it in the middle of a record
 middle|stream 0, record 100
 commit_early|before all of the VM is here
 verify_early|at the wrong time
+doubt_early|a disk that was not offered
+disks_twice|names its disks twice
 target_frame|the target's
 stream_99|stream 9 is not expected
 stream_twice|stream 0 is not expected
@@ -228,7 +230,7 @@ test_mismatches() {
 	mount -o "remount,$GUEST_TMPFS" "$GUEST_DIR/b/ram"
 }
 
-ktap_plan $((4 + 20 + 2 + 12 + 2 + 2 + 8 + 8 + 2))
+ktap_plan $((4 + 22 + 2 + 12 + 2 + 2 + 8 + 8 + 2))
 scene_open
 guest_start a
 test_strangers

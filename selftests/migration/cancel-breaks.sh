@@ -41,7 +41,8 @@ target_stops() {
 target_dies() {
 	stuck || return 1
 	host_signal $to receive -KILL
-	arrive 1 137 && disk_has $to guarded "$flying" && stays && moves "mix=writes fsync=0" &&
+	arrive 1 137 && disk_has $to guarded "$flying" && stays && right $from &&
+		moves "mix=writes fsync=0" &&
 		grep -q 'guarded for a migration that did not come' "$GUEST_DIR/$from/receive.out"
 }
 

@@ -390,6 +390,35 @@ static void s_device_noise(void)
 	wait_end(control);
 }
 
+/* Of disks that nobody has named. */
+static void s_doubt_early(void)
+{
+	const struct wire_doubt d = { .ranges = 1, .range = { { 1, 0, 8 } } };
+	uint8_t out[WIRE_DOUBT_MAX];
+
+	begin();
+	put_frame(control, WIRE_DOUBT, out, (uint32_t)wire_put_doubt(out, &d));
+	wait_end(control);
+}
+
+static void put_disks(unsigned int count)
+{
+	struct wire_disks d = { .disks = count };
+	uint8_t out[WIRE_DISKS_MAX];
+
+	for (unsigned int i = 0; i < count; i++)
+		snprintf(d.disk[i].name, sizeof(d.disk[i].name), "/machine/disk%u", i);
+	put_frame(control, WIRE_DISKS, out, (uint32_t)wire_put_disks(out, &d));
+}
+
+static void s_disks_twice(void)
+{
+	begin();
+	put_disks(WIRE_MAX_DISKS);
+	put_disks(1);
+	wait_end(control);
+}
+
 static void s_target_frame(void)
 {
 	begin();
@@ -443,6 +472,7 @@ const struct play source_plays[] = {
 	S(stream_noise), S(record_crc), S(record_block), S(record_page), S(record_wrap),
 	S(record_stream), S(record_sequence), S(record_huge), S(record_lz4),
 	S(record_cut), S(middle), S(commit_early), S(verify_early), S(device_noise),
+	S(doubt_early), S(disks_twice),
 	S(target_frame), S(stream_99), S(stream_twice), S(hang_up), S(silent), S(abort),
 	{},
 };
