@@ -285,19 +285,20 @@ int journal_write(struct journal *j, enum journal_state state,
 		  struct failure *why)
 {
 	char text[RECORD_SIZE], temporary[PATH_MAX + 4];
+	enum journal_state before = j->state;
 	size_t length;
 
 	j->state = state;
 	length = compose(j, text);
 	snprintf(temporary, sizeof(temporary), "%s.new", j->path);
-	if (write_file(temporary, text, length) ||
-	    rename(temporary, j->path) || sync_directory(j->path)) {
-		fail(why, "%s: cannot write the owner record \"%s\": %m; the disk of the state directory is full or broken",
-		     j->path, state_names[state]);
-		unlink(temporary);
-		return -1;
-	}
-	return 0;
+	if (write_file(temporary, text, length) || rename(temporary, j->path))
+		j->state = before;
+	else if (!sync_directory(j->path))
+		return 0;
+	fail(why, "%s: cannot write the owner record \"%s\": %m; the disk of the state directory is full or broken",
+	     j->path, state_names[state]);
+	unlink(temporary);
+	return -1;
 }
 
 int journal_remove(struct journal *j, struct failure *why)

@@ -71,8 +71,9 @@ int journal_init(struct journal *j, const char *dir, enum journal_side side,
 /**
  * journal_write - make @state the durable state
  *
- * Returns 0 when it is on stable storage; -1 with @why: the file then holds
- * either the old or the new state, and the caller must assume the worse.
+ * Returns 0 when it is on stable storage; -1 with @why: @j->state is then what the
+ * file says now. If that is the new state, a crash of the host may bring back the old
+ * one, and the caller must assume the worse.
  */
 int journal_write(struct journal *j, enum journal_state state,
 		  struct failure *why);
