@@ -366,7 +366,7 @@ static int admits_source(const struct question *q, const struct journal *j)
 	if (j->side != JOURNAL_SOURCE)
 		return 0;
 	if (j->state == JOURNAL_COMMITTED)
-		return fail(q->why, "%s: this VM was handed over to %s, which never said that it runs there; if it does, quit this QEMU; if it surely does not, delete the file and continue the VM here",
+		return fail(q->why, "%s: this VM was handed over to %s, which never said that it runs there; if it does, or ever did, quit this QEMU; only if it surely never did and never will, delete the file and continue the VM here",
 			    j->path, j->peer);
 	if (j->state == JOURNAL_GONE && j->pid == q->pid &&
 	    j->started == q->started)
