@@ -20,10 +20,10 @@
  *
  *  - The source may run the VM if its record says "owns" or is not there; the target,
  *    if its record says "owns" or "running".
- *  - "committed" on the source and "incoming", or none, on the target whose agent has
- *    ended, too: the COMMIT was lost on the way. The operator may continue either, but
- *    only one, and so that it outlasts the next crash: the source once its record is
- *    deleted, the target once the source's QEMU is ended.
+ *  - "committed" on the source and, on the target whose agent has ended, too, "incoming"
+ *    or no record of this VM at all: the COMMIT was lost on the way. The operator may
+ *    continue either, but only one, and so that it outlasts the next crash: the source
+ *    once its record is deleted, the target once the source's QEMU is ended.
  *  - "committed" on the source and "owns" or "running" on a target whose QEMU is gone:
  *    the VM may have run there. What the source holds is older than its disks, and must
  *    never be continued; the VM begins anew from its disks.
