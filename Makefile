@@ -106,6 +106,10 @@ fuzz: ## fuzz everything that reads bytes from the network: [SECONDS_EACH=20]
 check: setup ## build everything, run all tests: [KERNEL=NAME] [ONLY=PATTERN]
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) $(if $(ONLY),--only '$(ONLY)')
 
+.PHONY: check-model
+check-model: setup ## search the model of the switchover for ways to break it (minutes)
+	@selftests/model/check.sh --long
+
 .PHONY: check-oracle
 check-oracle: setup ## the long runs of the tracking oracle
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/oracle.list

@@ -196,6 +196,7 @@ if [ $build = 1 ]; then
 		build_step modules KERNEL="$kernel" || true
 	done
 	run_unit_tests
+	on_machine model/switchover timeout -k 5 300 "$here/model/check.sh"
 fi
 if [ $whole = 1 ]; then
 	on_machine fuzz make fuzz SECONDS_EACH=10

@@ -39,6 +39,7 @@ clang                   fuzzing
 libclang-rt-14-dev      fuzzing
 clang-tidy              lint
 shellcheck              lint
+spin                    the model of the switchover
 '
 
 names=$(echo "$packages" | awk '{ print $1 }')

@@ -79,7 +79,7 @@ static enum check_result check_state_source(const char *state,
 		return say(CHECK_PASS, text, "the VM is paused (%s) and will be so on the target",
 			   state);
 	if (!strcmp(state, "postmigrate"))
-		return say(CHECK_FAIL, text, "this VM was migrated away, or was paused when a migration of it failed; if it runs elsewhere, quit this QEMU; only if it surely does not, continue it (QMP: cont), then it can be moved");
+		return say(CHECK_FAIL, text, "this VM was migrated away, or was paused when a migration of it failed; if it runs elsewhere, or ever did, quit this QEMU; only if it surely never did, continue it (QMP: cont), then it can be moved");
 	if (!strcmp(state, "inmigrate"))
 		return say(CHECK_FAIL, text, "this QEMU waits for a VM; give the socket of the QEMU that runs it");
 	return say(CHECK_FAIL, text, "the VM is in state \"%s\", in which it cannot be moved; bring it to \"running\" or \"paused\"",

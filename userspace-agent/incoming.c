@@ -161,6 +161,7 @@ int incoming_run(struct incoming *in, unsigned int timeout_s, struct failure *wh
 	struct failure last = { 0 };
 	char state[32] = "";
 
+	in->asked = true;
 	do {
 		if (last.text[0])
 			nap();

@@ -28,6 +28,7 @@ enum incoming_status {
  * @rams:	its RAM blocks
  * @disks:	its disks
  * @status:	what it has said about its incoming migration
+ * @asked:	it was told to run the guest, and may have
  */
 struct incoming {
 	struct qmp *qmp;
@@ -35,6 +36,7 @@ struct incoming {
 	struct ramblocks rams;
 	struct vmdisks disks;
 	enum incoming_status status;
+	bool asked;
 };
 
 /**

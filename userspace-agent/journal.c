@@ -285,19 +285,20 @@ int journal_write(struct journal *j, enum journal_state state,
 		  struct failure *why)
 {
 	char text[RECORD_SIZE], temporary[PATH_MAX + 4];
+	enum journal_state before = j->state;
 	size_t length;
 
 	j->state = state;
 	length = compose(j, text);
 	snprintf(temporary, sizeof(temporary), "%s.new", j->path);
-	if (write_file(temporary, text, length) ||
-	    rename(temporary, j->path) || sync_directory(j->path)) {
-		fail(why, "%s: cannot write the owner record \"%s\": %m; the disk of the state directory is full or broken",
-		     j->path, state_names[state]);
-		unlink(temporary);
-		return -1;
-	}
-	return 0;
+	if (write_file(temporary, text, length) || rename(temporary, j->path))
+		j->state = before;
+	else if (!sync_directory(j->path))
+		return 0;
+	fail(why, "%s: cannot write the owner record \"%s\": %m; the disk of the state directory is full or broken",
+	     j->path, state_names[state]);
+	unlink(temporary);
+	return -1;
 }
 
 int journal_remove(struct journal *j, struct failure *why)
@@ -365,7 +366,7 @@ static int admits_source(const struct question *q, const struct journal *j)
 	if (j->side != JOURNAL_SOURCE)
 		return 0;
 	if (j->state == JOURNAL_COMMITTED)
-		return fail(q->why, "%s: this VM was handed over to %s, which never said that it runs there; if it does, quit this QEMU; if it surely does not, delete the file and continue the VM here",
+		return fail(q->why, "%s: this VM was handed over to %s, which never said that it runs there; if it does, or ever did, quit this QEMU; only if it surely never did and never will, delete the file and continue the VM here",
 			    j->path, j->peer);
 	if (j->state == JOURNAL_GONE && j->pid == q->pid &&
 	    j->started == q->started)

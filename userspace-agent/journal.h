@@ -15,10 +15,20 @@
  *
  * When journal_write() returns, the new state is on stable storage.
  *
- * The rule after a crash: the source may run the VM if its record says "owns" or
- * is not there; the target, if its record says "owns" or "running". With "committed"
- * on the source and "incoming" on the target the COMMIT was lost on the way: the
- * operator may continue either, but only one.
+ * The rule after a crash, for a side whose agent has ended (it may be about to act), and
+ * with records that sync(1) has made durable:
+ *
+ *  - The source may run the VM if its record says "owns" or is not there; the target,
+ *    if its record says "owns" or "running".
+ *  - "committed" on the source and, on the target whose agent has ended, too, "incoming"
+ *    or no record of this VM at all: the COMMIT was lost on the way. The operator may
+ *    continue either, but only one, and so that it outlasts the next crash: the source
+ *    once its record is deleted, the target once the source's QEMU is ended.
+ *  - "committed" on the source and "owns" or "running" on a target whose QEMU is gone:
+ *    the VM may have run there. What the source holds is older than its disks, and must
+ *    never be continued; the VM begins anew from its disks.
+ *
+ * selftests/model/switchover.pml is a proof of this rule, as far as a model is one.
  */
 #ifndef KVMFERRY_JOURNAL_H
 #define KVMFERRY_JOURNAL_H
@@ -71,8 +81,9 @@ int journal_init(struct journal *j, const char *dir, enum journal_side side,
 /**
  * journal_write - make @state the durable state
  *
- * Returns 0 when it is on stable storage; -1 with @why: the file then holds
- * either the old or the new state, and the caller must assume the worse.
+ * Returns 0 when it is on stable storage; -1 with @why: @j->state is then what the
+ * file says now. If that is the new state, a crash of the host may bring back the old
+ * one, and the caller must assume the worse.
  */
 int journal_write(struct journal *j, enum journal_state state,
 		  struct failure *why);

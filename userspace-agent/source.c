@@ -147,7 +147,7 @@ static enum exit_status tell_rolled_back(struct source *s, const char *reason)
 static enum exit_status tell_doubt(struct source *s, const char *reason)
 {
 	tell_failed(s, "in-doubt", reason);
-	log_error("the VM was committed to %s and is paused here: %s; if it runs there, quit this QEMU (process %d); only if it surely does not and never will, delete %s and continue it here (QMP: cont)",
+	log_error("the VM was committed to %s and is paused here: %s; if it runs there, or ever did, quit this QEMU (process %d); only if it never did and never will (no agent there, and no record of this VM but \"incoming\"), delete %s and continue it here (QMP: cont)",
 		  s->options->to, reason, (int)s->rams.pid, s->journal.path);
 	return EXIT_DOUBT;
 }

@@ -283,13 +283,21 @@ static int act_commit(struct source *s, struct failure *why)
 	return 0;
 }
 
-/* No byte of COMMIT has left: the VM is here, and the record shall say so first. */
+/*
+ * No byte of COMMIT has left: the VM is here, and the record shall say so first. If it
+ * can not, the VM must not run: after the next crash it would seem to be the target's.
+ */
 static void undo_commit(struct source *s)
 {
 	struct failure why = { 0 };
 
-	if (journal_write(&s->journal, JOURNAL_OWNS, &why))
-		log_warn("%s", why.text);
+	if (s->journal.state == JOURNAL_OWNS ||
+	    !journal_write(&s->journal, JOURNAL_OWNS, &why))
+		return;
+	s->stopped = false;
+	s->paused_here = true;
+	log_error("the VM is here, and stays paused, as its record may say that it was committed: %s; delete the record, durably, and continue the VM by hand (QMP or HMP: cont)",
+		  why.text);
 }
 
 static bool is_running(const struct source *s)

@@ -423,9 +423,11 @@ static enum exit_status conclude(struct target *t)
 	if (!t->why.text[0] || t->stage == TARGET_SETTLING)
 		return tell_done(t);
 	if (t->stage >= TARGET_COMMITTED) {
-		log_error("the VM belongs to this host but could not be run: %s; say "
-			  "\"cont\" to QEMU here, or, should it be gone, to QEMU on the "
-			  "source, which waits; never to both", t->why.text);
+		log_error("the VM belongs to this host but could not be run: %s; quit "
+			  "QEMU on the source and say \"cont\" to QEMU here; should that be "
+			  "gone, %s", t->why.text, t->in.asked ?
+			  "begin the VM anew from its disks: it may have run here, and the source is too old" :
+			  "delete the source's record and say \"cont\" to QEMU there");
 		tell_failure(t, "in-doubt");
 		return EXIT_DOUBT;
 	}

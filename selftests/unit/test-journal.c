@@ -295,6 +295,22 @@ static void test_unwritable_directory_says_so(void **state)
 	assert_non_null(strstr(why.text, "owner record"));
 }
 
+/* A source that could not write "committed" may run on only if the file does not say so. */
+static void test_failed_write_leaves_the_state(void **state)
+{
+	struct journal r, j = written(JOURNAL_SOURCE, 1, 1, JOURNAL_OWNS);
+	char temporary[sizeof(j.path) + 4];
+
+	(void)state;
+	snprintf(temporary, sizeof(temporary), "%s.new", j.path);
+	assert_int_equal(mkdir(temporary, 0700), 0);
+	assert_int_equal(journal_write(&j, JOURNAL_COMMITTED, NULL), -1);
+	assert_int_equal(j.state, JOURNAL_OWNS);
+	assert_int_equal(journal_read(&r, j.path, NULL), 0);
+	assert_int_equal(r.state, JOURNAL_OWNS);
+	rmdir(temporary);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
@@ -314,6 +330,7 @@ int main(void)
 		TEST(test_forget_spares_the_other_side),
 		TEST(test_attempts),
 		TEST(test_unwritable_directory_says_so),
+		TEST(test_failed_write_leaves_the_state),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
