@@ -21,6 +21,18 @@ moves_reading() {
 	well $to reads && turn
 }
 
+# The target's QEMU must not need the disk to run the guest, whatever is guarded of it: all of it here.
+moves_guarded() {
+	begin_load $from "depth=4 fsync=0" && guest_await $to || return 1
+	agent_receive $to --insecure --json
+	guest_diskctl guard ferried-$to 1 0 $((guest_disk_mib * 2048))
+	agent_send $from $to --insecure --json || { agent_reason $from send; return 1; }
+	forget_source $from
+	[ "$(guest_status $to)" = running ] && guest_continues $to && guest_until 30 disk_has $to held 1 || return 1
+	guest_disk_release
+	agent_end $to receive && well $to && turn
+}
+
 # What is not cancelled is waited for, and check says why. drains RESULT REASON ARGS...
 drains() {
 	local result=$1 reason=$2
@@ -44,13 +56,14 @@ blind() {
 	! guest_disk_verify $to | sed 's/^/# /' | grep ' 0 errors' && [ "$(guest_errors $to)" != 0 ]
 }
 
-ktap_plan 8
+ktap_plan 9
 scene_open
 guest_disk_open
 guest_start a || ktap_bail "no guest"
 attempt "moved with requests of every kind in flight" moves "fsync=5 discard=3"
 attempt "and back" moves "fsync=5 discard=3"
 attempt "moved with reads in flight" moves_reading
+attempt "to a disk of which everything is guarded" moves_guarded
 attempt "--storage drain" drains pass 'can be cancelled' --storage drain
 GUEST_DISK=virtio-scsi
 anew
