@@ -433,23 +433,29 @@ bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, siz
 }
 
 /* The other side of the same migration may keep its record in the same directory. */
+struct oblivion {
+	const struct journal *except;
+	bool removed;
+};
+
 static int visit_forget(const char *path, void *opaque)
 {
-	const struct journal *except = opaque;
+	struct oblivion *o = opaque;
 	struct journal j;
 
-	if (!strcmp(path, except->path) ||
+	if (!strcmp(path, o->except->path) ||
 	    (!journal_read(&j, path, NULL) &&
-	     !memcmp(j.id, except->id, sizeof(j.id))))
+	     !memcmp(j.id, o->except->id, sizeof(j.id))))
 		return 0;
-	unlink(path);
+	o->removed |= !unlink(path);
 	return 0;
 }
 
-void journal_forget(const char *dir, const struct journal *except)
+bool journal_forget(const char *dir, const struct journal *except)
 {
-	struct journal keep = *except;
+	struct oblivion o = { .except = except };
 
-	each_record(dir, except->vm, visit_forget, &keep);
-	sync_directory(keep.path);
+	each_record(dir, except->vm, visit_forget, &o);
+	sync_directory(except->path);
+	return o.removed;
 }

@@ -124,10 +124,13 @@ bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, siz
  * journal_forget - remove what earlier migrations left about a VM
  * @except:	the record to keep
  *
- * To be called once the target runs the VM (side target) or owns the record of a
- * new migration (side source): older records are then history.
+ * To be called once the target runs the VM (side target), and before the source sends
+ * COMMIT (side source): older records are then history. Until that they stand, as
+ * they do again after a rollback.
+ *
+ * Returns true if there were any.
  */
-void journal_forget(const char *dir, const struct journal *except);
+bool journal_forget(const char *dir, const struct journal *except);
 
 const char *journal_state_name(enum journal_state state);
 

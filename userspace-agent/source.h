@@ -91,6 +91,7 @@ struct source {
 	int signals;			/* a signalfd, -1 before attend_signals() */
 	int wake;			/* an eventfd: a sender has failed */
 	bool committed;			/* the point of no return is passed */
+	bool forgot;			/* records of earlier migrations are gone */
 
 	/* QEMU */
 	struct qmp *qmp;

@@ -78,17 +78,18 @@ static int act_record(struct source *s, struct failure *why)
 {
 	if (attend_signals(s, why) ||
 	    journal_init(&s->journal, s->options->state_dir, JOURNAL_SOURCE,
-			 s->vm, s->id, s->options->to, s->rams.pid, why) ||
-	    journal_write(&s->journal, JOURNAL_OWNS, why))
+			 s->vm, s->id, s->options->to, s->rams.pid, why))
 		return -1;
-	journal_forget(s->options->state_dir, &s->journal);
-	return 0;
+	return journal_write(&s->journal, JOURNAL_OWNS, why);
 }
 
+/* What earlier records said, ours has to say if they are gone. */
 static void undo_record(struct source *s)
 {
 	struct failure why = { 0 };
 
+	if (s->forgot)
+		return;
 	if (s->journal.path[0] && journal_remove(&s->journal, &why))
 		log_warn("%s", why.text);
 }
@@ -265,11 +266,14 @@ static int act_settle(struct source *s, struct failure *why)
 	return passes_verify(s, why);
 }
 
+/* Records that say that the VM is here, as it came here once, must not outlive COMMIT. */
 static int act_commit(struct source *s, struct failure *why)
 {
 	if (attend_flushed(s, why) ||
-	    journal_write(&s->journal, JOURNAL_COMMITTED, why) ||
-	    frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
+	    journal_write(&s->journal, JOURNAL_COMMITTED, why))
+		return -1;
+	s->forgot = journal_forget(s->options->state_dir, &s->journal);
+	if (frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
 		return -1;
 	/*
 	 * The buffer was empty: no byte gone means that the target cannot know, and
