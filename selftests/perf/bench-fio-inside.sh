@@ -42,8 +42,8 @@ words_of() {
 	case $1 in
 	read) echo --rw=randread --bs=4k ;;
 	write) echo --rw=randwrite --bs=4k ;;
-	sequential) echo --rw=read --bs=128k ;;
-	sequential-write) echo --rw=write --bs=128k ;;
+	sequential) echo --rw=read --bs=128k --iomem=mmaphuge ;;
+	scattered) echo --rw=read --bs=128k --iomem=mmap ;;
 	*) echo "bench-fio-inside.sh: unknown shape $1" >&2; exit 2 ;;
 	esac
 }
@@ -75,7 +75,11 @@ result() {
 		else {instructions: ($ms * 1e6 / $requests | floor)} end'
 }
 
-modprobe null_blk queue_mode=2 irqmode=0 nr_devices=1 submit_queues=2 gb=64 bs=512 no_sched=1
+# a request of 128 KiB is one: the default is half a KiB too small for it
+modprobe null_blk queue_mode=2 irqmode=0 nr_devices=1 submit_queues=2 gb=64 bs=512 no_sched=1 max_sectors=1024
+# buffers are huge pages or small ones as we say, not as it happens
+echo never >/sys/kernel/mm/transparent_hugepage/enabled
+echo 8 >/proc/sys/vm/nr_hugepages
 host_module_load
 devices_open
 for shape in $shapes; do

@@ -28,11 +28,10 @@ watch() {
 	local dir=$GUEST_DIR/$1
 	rm -f "$dir/watch.in"
 	mkfifo "$dir/watch.in"
-	exec {watched}<>"$dir/watch.in"
-	socat STDIO "UNIX-CONNECT:$dir/$2" <"$dir/watch.in" >"$dir/events" &
+	: >"$dir/events"
+	socat STDIO "UNIX-CONNECT:$dir/$2" <>"$dir/watch.in" >>"$dir/events" &
 	echo $! >"$dir/watch.pid"
-	echo '{"execute": "qmp_capabilities"}' >&"$watched"
-	exec {watched}>&-
+	echo '{"execute": "qmp_capabilities"}' >"$dir/watch.in"
 	guest_until 20 heard "$1" '"return"'
 }
 

@@ -61,11 +61,11 @@ def blackouts:
 
 # --- normal life
 
-def pairs($measure; $value):
+def pairs($measure; value):
 	map(select(.part == "fio" and .measure == $measure)) | group_by([.shape, .depth])[] |
 	group_by(.round) as $rounds | .[0] as $first |
 	[$rounds[] | (map(select(.target == "linear"))[0]) as $l | (map(select(.target == "ferry"))[0]) as $f |
-		select($l != null and $f != null) | {linear: ($l | $value), ferry: ($f | $value), none: (map(select(.target == "none"))[0] | $value?)}] |
+		select($l != null and $f != null) | {linear: ($l | value), ferry: ($f | value), none: (map(select(.target == "none"))[0] | value?)}] |
 	select(length > 0) |
 	{shape: $first.shape, depth: $first.depth, rounds: length, linear: (map(.linear) | median), ferry: (map(.ferry) | median),
 	none: (map(.none // empty) | if length > 0 then median else null end),

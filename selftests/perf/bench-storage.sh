@@ -14,7 +14,8 @@
 #     --loads "A B..."     reads, writes, both
 #     --methods "A B..."   qemu (its own migration, no kvmferry), cancel (kvmferry), drain (kvmferry --storage drain)
 #   of time and count:
-#     --shapes "A B..."    read, write: 4 KiB at random; sequential, sequential-write: 128 KiB
+#     --shapes "A B..."    read, write: 4 KiB at random; sequential, scattered: 128 KiB, read into one piece of memory,
+#                          into single pages
 #     --queues "A B..."    requests at a time: 1 32
 #     --rounds N           of the devices in turn, 5; count needs but 2
 #     --seconds N          of each run, 3
@@ -29,7 +30,7 @@ out=$top/build/bench
 
 kernel=6.1 parts="count time blackout" add=0
 latencies="0 1 8 30" depths="1 32" loads="reads writes both" methods="qemu cancel drain"
-shapes="read write sequential" queues="1 32" rounds=5 seconds=3 requests=50000
+shapes="read write sequential scattered" queues="1 32" rounds=5 seconds=3 requests=50000
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2 ;;
