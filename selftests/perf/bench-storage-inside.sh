@@ -134,8 +134,14 @@ load_up() {
 
 # The target's guest is well, and its disk is what it should be.
 errors_of() {
+	local verdict
 	storage_wakes b
-	if guest_continues b >&2 && guest_disk_verify b 120 >&2; then guest_errors b; else echo 1; fi
+	if guest_continues b >&2 && verdict=$(guest_disk_verify b 120); then
+		guest_errors b
+	else
+		note "${verdict:-the guest does not go on}"
+		echo 1
+	fi
 }
 
 # report STATUS FIGURES BLACKOUT ERRORS
