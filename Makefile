@@ -133,6 +133,10 @@ bench-group: bench-build ## groups of pages: every policy and KVM's dirty log, a
 bench-channel: bench-build ## links of several rates: every codec, what is chosen, and QEMU alone (an hour): [KERNEL=NAME]
 	@selftests/perf/bench-channel.sh --kernel $(BENCH_KERNEL)
 
+.PHONY: bench-storage
+bench-storage: bench-build ## slow storage: blackouts of kvmferry and QEMU; what the target ferry costs in normal life (an hour): [KERNEL=NAME]
+	@selftests/perf/bench-storage.sh --kernel $(BENCH_KERNEL)
+
 .PHONY: bench-traces
 bench-traces: bench-build ## record which pages the guests of bench-group write, for the simulator
 	@selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL) --traces

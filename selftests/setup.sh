@@ -27,6 +27,7 @@ qemu-system-x86         the emulated host, and the guests in it
 qemu-utils              disk images of the guests
 iproute2                network name spaces of the migration tests
 dmsetup                 device-mapper targets of the storage tests
+fio                     requests for bench-storage
 util-linux              flock, setsid
 patch                   the debug kernel
 procps                  ps, for reports

@@ -27,6 +27,7 @@
 # Variables that change the next QEMU, besides GUEST_DISK:
 GUEST_AIO=${GUEST_AIO:-native}          # native, threads, io_uring
 GUEST_DISK_ERRORS=${GUEST_DISK_ERRORS:-rerror=stop,werror=stop}
+GUEST_DISK_OVER=${GUEST_DISK_OVER:-ferried}     # what QEMU opens: delay for a disk without the target ferry
 
 guest_diskctl() { "$KVMFERRY_BUILD/storage/diskctl" "$@"; }
 
@@ -86,7 +87,7 @@ guest_disk_kind() { echo "$GUEST_DISK $guest_disk_mib"; }
 
 # The disk's part of QEMU's command line, one word a line.
 guest_disk_words() {
-	local node="driver=host_device,node-name=disk0,filename=/dev/mapper/ferried-$1,cache.direct=on,aio=$GUEST_AIO,discard=unmap"
+	local node="driver=host_device,node-name=disk0,filename=/dev/mapper/$GUEST_DISK_OVER-$1,cache.direct=on,aio=$GUEST_AIO,discard=unmap"
 	printf '%s\n' -blockdev "$node"
 	case $GUEST_DISK in
 	virtio-blk) printf '%s\n' -device "virtio-blk-pci,id=disk0,drive=disk0,$GUEST_DISK_ERRORS" ;;

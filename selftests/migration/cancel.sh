@@ -45,6 +45,16 @@ drains() {
 	told $from 'done' '.requests_cancelled == 0' && guest_disk_delay $from 0 0 && well $to && turn
 }
 
+# Nor can anything be cancelled here if the target cannot guard it there.
+unguarded() {
+	begin_load $from "depth=4 mix=writes fsync=8" && works $from writes 20 || return 1
+	guest_disk_delay $from 500 500
+	GUEST_DISK_OVER=delay guest_await $to && migrate_once $from $to || return 1
+	forget_source $from
+	grep 'the target cannot guard it' "$GUEST_DIR/$from/send.err" | sed 's/^/# /' | grep . || return 1
+	told $from 'done' '.requests_cancelled == 0' && guest_disk_delay $from 0 0 && well $to
+}
+
 # The control: with a blind guard a late write lands on newer data, and that is noticed.
 blind() {
 	slow_load "mix=writes fsync=0" || return 1
@@ -56,7 +66,7 @@ blind() {
 	! guest_disk_verify $to | sed 's/^/# /' | grep ' 0 errors' && [ "$(guest_errors $to)" != 0 ]
 }
 
-ktap_plan 9
+ktap_plan 10
 scene_open
 guest_disk_open
 guest_start a || ktap_bail "no guest"
@@ -65,6 +75,7 @@ attempt "and back" moves "fsync=5 discard=3"
 attempt "moved with reads in flight" moves_reading
 attempt "to a disk of which everything is guarded" moves_guarded
 attempt "--storage drain" drains pass 'can be cancelled' --storage drain
+attempt "the target has no target ferry" unguarded
 GUEST_DISK=virtio-scsi
 anew
 attempt "virtio-scsi: moved with requests in flight" moves "fsync=5"

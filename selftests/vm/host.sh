@@ -7,6 +7,8 @@
 #     --kernel NAME       a name of kernels.list
 #     --memory MIB        3072 if not given
 #     --smp N             CPUs for the command, 2; there is one more, see init.sh
+#     --icount 0|1        1: one CPU in all, whose time stamp counter counts the instructions that it executes, one a
+#                         nanosecond; no guests. 0 if not given
 #     --timeout SECONDS   600, for all: boot, command, checks
 #     --append "..."      more kernel parameters
 #     --console FILE      where the kernel's console goes, build/vm/NAME-PID.log if not given
@@ -28,12 +30,13 @@ top=$(cd "$here/../.." && pwd)
 say() { echo "host.sh: $*" >&2; }
 die() { say "$*"; exit 126; }
 
-kernel='' memory=3072 smp=2 timeout=600 append='' console='' npt=1
+kernel='' memory=3072 smp=2 icount=0 timeout=600 append='' console='' npt=1
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2 ;;
 	--memory) memory=$2 ;;
 	--smp) smp=$2 ;;
+	--icount) icount=$2 ;;
 	--timeout) timeout=$2 ;;
 	--append) append=$2 ;;
 	--console) console=$2 ;;
@@ -45,6 +48,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$kernel" ] || die "--kernel is missing"
 [ $# -gt 0 ] || die "no command"
+[ "$icount" = 0 ] || smp=0 npt=none
 
 mkdir -p "$top/build/vm"
 [ -n "$console" ] || console=$top/build/vm/$kernel-$$.log
@@ -61,7 +65,7 @@ for name in tsc anchor; do
 	gcc -std=gnu11 -O2 -Wall -Wextra -o "$top/build/vm/$name.$$" "$here/$name.c" || die "$name.c does not build"
 	mv "$top/build/vm/$name.$$" "$top/build/vm/$name"
 done
-khz=$("$top/build/vm/tsc")
+khz=$([ "$icount" = 0 ] && "$top/build/vm/tsc" || echo 1000000)
 
 run=$(mktemp -d "$top/build/vm/run.XXXXXX")
 qemu='' timer=''
@@ -146,7 +150,9 @@ close_pipes() {
 # No cmpxchg16b, which the kernel can do without: QEMU 7.2 may leave rubbish in the flags behind it, the trap flag
 # included, and an interrupt that comes just then makes it last. The kernel dies of a debug exception in kmalloc().
 start_qemu() {
-	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 -accel tcg,thread=multi -cpu EPYC,+svm,+npt,-cx16 \
+	local interpreter=(-accel "tcg,thread=multi")
+	[ "$icount" = 0 ] || interpreter=(-accel "tcg,thread=single" -icount "shift=0")
+	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 "${interpreter[@]}" -cpu EPYC,+svm,+npt,-cx16 \
 		-smp $((smp + 1)) -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
 		-chardev pipe,id=serial,path="$run/serial" -serial chardev:serial \

@@ -100,9 +100,10 @@ kill_leftovers() {
 bring_cpus() {
 	local cpu all
 	for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do
-		echo 1 >"$cpu"
+		[ ! -e "$cpu" ] || echo 1 >"$cpu"
 	done
 	read -r all </sys/devices/system/cpu/online
+	[ "$all" != 0 ] || return 0 # no guests, then
 	taskset -cp "1-${all#*-}" $$ >/dev/null
 }
 
