@@ -67,10 +67,11 @@ blackout() { jq -n "$(moment b RESUME) - $(moment a STOP) | round"; }
 ferry_figures() {
 	jq -cs '
 		[.[] | select(.event == "stage")] as $stages | (map(select(.event == "done"))[0]) as $done |
-		[range($stages | length - 1) as $i | select($stages[$i].name | IN("settle", "resettle")) |
-			$stages[$i + 1].time - $stages[$i].time] as $ram |
-		{own_ms: ($done.blackout_ms | round), ram_ms: ($ram | add * 1000 | round),
-		requests_cancelled: $done.requests_cancelled, writes_in_doubt: $done.writes_in_doubt}' "$GUEST_DIR/a/send.out"
+		([range($stages | length - 1) as $i | {key: $stages[$i].name,
+			value: (1000 * ($stages[$i + 1].time - $stages[$i].time) | round)}] | from_entries) as $ms |
+		{own_ms: ($done.blackout_ms | round), ram_ms: ($ms.settle + $ms.resettle),
+		requests_cancelled: $done.requests_cancelled, writes_in_doubt: $done.writes_in_doubt,
+		stages_ms: ($ms | {stop, drain, handover, settle, device, resettle, guard, commit, running})}' "$GUEST_DIR/a/send.out"
 }
 
 arrived() { heard b '"RESUME"' || host_idle a send; }
