@@ -314,6 +314,7 @@ static void start_work(void)
 		struct worker *w = &disk.worker[i];
 
 		w->number = i;
+		w->requests = i;	/* or all would flush at the same time */
 		w->random ^= (i + 1) * 0x9e3779b97f4a7c15ULL;
 		if (!w->buffer)
 			w->buffer = aligned_alloc(BLOCK, CHUNK * BLOCK);

@@ -70,15 +70,15 @@ ktap_plan 10
 scene_open
 guest_disk_open
 guest_start a || ktap_bail "no guest"
-attempt "moved with requests of every kind in flight" moves "fsync=5 discard=3"
-attempt "and back" moves "fsync=5 discard=3"
+attempt "moved with writes, flushes and discards in flight" moves "mix=writes fsync=5 discard=3"
+attempt "and back" moves "mix=writes fsync=5 discard=3"
 attempt "moved with reads in flight" moves_reading
 attempt "to a disk of which everything is guarded" moves_guarded
 attempt "--storage drain" drains pass 'can be cancelled' --storage drain
 attempt "the target has no target ferry" unguarded
 GUEST_DISK=virtio-scsi
 anew
-attempt "virtio-scsi: moved with requests in flight" moves "fsync=5"
+attempt "virtio-scsi: moved with requests in flight" moves "mix=writes fsync=5"
 GUEST_DISK=virtio-blk GUEST_DISK_ERRORS=rerror=report,werror=report
 anew
 attempt "other error policies: its requests are waited for" drains warn 'rerror=stop and werror=stop'

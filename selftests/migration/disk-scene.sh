@@ -65,16 +65,18 @@ from=a to=b
 # slow_load WORDS: requests of every worker of the guest are with the storage, and stay there
 slow_load() {
 	begin_load $from "depth=8 rest=0 $1"
-	guest_until 30 is_under_load || return 1
+	guest_until 30 is_under_load || { ktap_note "no load"; return 1; }
 	guest_disk_delay $from $SLOW $SLOW
 	guest_until 60 all_wait || { ktap_note "$(guest_disk_status $from)"; return 1; }
 	flying=$(disk_count $from in_flight)
-	[ "$flying" -ge 3 ]
+	[ "$flying" -ge 1 ] && return
+	ktap_note "$(guest_disk_status $from)"
+	return 1
 }
 
 is_under_load() { [ "$(told_of $from outstanding)" -gt 0 ]; }
 
-# Some may wait in the guest: it sends one flush at a time.
+# Some may wait above the disk: the guest sends one flush at a time, its QEMU's host one discard.
 all_wait() { [ "$(told_of $from outstanding)" = 8 ]; }
 
 # The storage carries out all that it has. storage_wakes HOST
@@ -87,7 +89,8 @@ depart() {
 	agent_start_send $from $to --insecure --json
 	at_stage $from disks || { agent_reason $from send; return 1; }
 	forget_source $from
-	[ "$(guest_status $to)" = running ] && guest_continues $to
+	[ "$(guest_status $to)" = running ] || { ktap_note "there it is $(guest_status $to)"; return 1; }
+	guest_continues $to
 }
 
 # arrive SEND RECEIVE: the agents' exit statuses
@@ -131,7 +134,10 @@ ask() { "$GUEST_DIR/kvmferry" "$@"; }
 moves() {
 	slow_load "$1" && depart || return 1
 	ktap_note "there: $(guest_disk_status $to)"
-	disk_has $to guarded 1 && guest_until 30 disk_has $to held 1 || return 1
+	if ! disk_has $to guarded 1 || ! guest_until 30 disk_has $to held 1; then
+		ktap_note "there: $(guest_disk_status $to)"
+		return 1
+	fi
 	storage_wakes $from
 	arrive 0 0 || return 1
 	tell_done $from
