@@ -14,16 +14,6 @@
 #include "disk.h"
 #include "kernel.h"
 
-static int call(const struct disk *d, unsigned long command, void *argument)
-{
-	int result;
-
-	do {
-		result = ioctl(d->fd, command, argument);
-	} while (result < 0 && errno == EINTR);
-	return result;
-}
-
 /* What any command may run into. */
 static int refuse(const struct disk *d, const char *what, struct failure *why)
 {
@@ -102,7 +92,8 @@ int disk_status(const struct disk *d, struct ferry_disk_status *status,
 		struct failure *why)
 {
 	*status = (struct ferry_disk_status){ 0 };
-	return call(d, FERRY_DISK_STATUS, status) ? refuse(d, "ask for its state", why) : 0;
+	return kernel_call(d->fd, FERRY_DISK_STATUS, status) ?
+	       refuse(d, "ask for its state", why) : 0;
 }
 
 int disk_cancel(const struct disk *d, uint32_t kinds, bool fail_flushes,
@@ -112,7 +103,7 @@ int disk_cancel(const struct disk *d, uint32_t kinds, bool fail_flushes,
 		.kinds = kinds,
 		.flags = fail_flushes ? FERRY_DISK_FAIL_FLUSHES : 0,
 	};
-	return call(d, FERRY_DISK_CANCEL, result) ?
+	return kernel_call(d->fd, FERRY_DISK_CANCEL, result) ?
 	       refuse(d, "cancel its requests", why) : 0;
 }
 
@@ -120,7 +111,8 @@ int disk_resume(const struct disk *d, struct failure *why)
 {
 	struct ferry_disk_resume resume = { .flags = FERRY_DISK_WHEN_SETTLED };
 
-	return call(d, FERRY_DISK_RESUME, &resume) ? refuse(d, "resume it", why) : 0;
+	return kernel_call(d->fd, FERRY_DISK_RESUME, &resume) ?
+	       refuse(d, "resume it", why) : 0;
 }
 
 struct ferry_disk_request *disk_list(const struct disk *d, uint32_t states,
@@ -137,7 +129,7 @@ struct ferry_disk_request *disk_list(const struct disk *d, uint32_t states,
 		fail(why, "not enough memory");
 		return NULL;
 	}
-	if (call(d, FERRY_DISK_LIST, &list)) {
+	if (kernel_call(d->fd, FERRY_DISK_LIST, &list)) {
 		refuse(d, "list its requests", why);
 		free(requests);
 		return NULL;
@@ -156,7 +148,8 @@ int disk_ack(const struct disk *d, uint64_t number, struct failure *why)
 {
 	struct ferry_disk_ack ack = { .number = number };
 
-	return call(d, FERRY_DISK_ACK, &ack) ? refuse(d, "forget a request", why) : 0;
+	return kernel_call(d->fd, FERRY_DISK_ACK, &ack) ?
+	       refuse(d, "forget a request", why) : 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -168,7 +161,7 @@ int disk_guard(const struct disk *d, const struct ferry_disk_range *ranges,
 {
 	struct ferry_disk_guard guard = { .ranges = (uintptr_t)ranges, .count = count };
 
-	if (!call(d, FERRY_DISK_GUARD, &guard))
+	if (!kernel_call(d->fd, FERRY_DISK_GUARD, &guard))
 		return 0;
 	if (errno == EINVAL)
 		return fail(why, "disk %s: a range ends beyond it; is it as large as the source's?",
@@ -183,14 +176,16 @@ int disk_unguard(const struct disk *d, uint64_t id, struct failure *why)
 {
 	struct ferry_disk_unguard unguard = { .id = id };
 
-	return call(d, FERRY_DISK_UNGUARD, &unguard) ? refuse(d, "open a range of it", why) : 0;
+	return kernel_call(d->fd, FERRY_DISK_UNGUARD, &unguard) ?
+	       refuse(d, "open a range of it", why) : 0;
 }
 
 int disk_unguard_all(const struct disk *d, struct failure *why)
 {
 	struct ferry_disk_unguard unguard = { .flags = FERRY_DISK_EVERY_RANGE };
 
-	return call(d, FERRY_DISK_UNGUARD, &unguard) ? refuse(d, "open its ranges", why) : 0;
+	return kernel_call(d->fd, FERRY_DISK_UNGUARD, &unguard) ?
+	       refuse(d, "open its ranges", why) : 0;
 }
 
 struct ferry_disk_range *disk_ranges(const struct disk *d, unsigned int *count,
@@ -206,7 +201,7 @@ struct ferry_disk_range *disk_ranges(const struct disk *d, unsigned int *count,
 		fail(why, "not enough memory");
 		return NULL;
 	}
-	if (call(d, FERRY_DISK_RANGES, &all)) {
+	if (kernel_call(d->fd, FERRY_DISK_RANGES, &all)) {
 		refuse(d, "list what is guarded", why);
 		free(ranges);
 		return NULL;

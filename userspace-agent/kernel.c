@@ -13,7 +13,7 @@
 
 #include "kernel.h"
 
-static int call(int fd, unsigned long command, void *argument)
+int kernel_call(int fd, unsigned long command, void *argument)
 {
 	int result;
 
@@ -47,7 +47,7 @@ int kernel_open(struct kernel *k, struct failure *why)
 	*k = (struct kernel){ .fd = open(KERNEL_DEVICE, O_RDWR | O_CLOEXEC) };
 	if (k->fd < 0)
 		return refuse_open(why);
-	if (call(k->fd, FERRY_INFO, &k->info)) {
+	if (kernel_call(k->fd, FERRY_INFO, &k->info)) {
 		fail(why, KERNEL_DEVICE " does not shake hands: %m; the module and the agent are of different releases, install both from one");
 		kernel_close(k);
 		return -1;
@@ -108,7 +108,7 @@ int kernel_attach(struct kernel *k, pid_t pid, uint64_t codecs,
 		return fail(why, "cannot open %s: %m; kvmferry needs the right to trace QEMU, run it as root",
 			    path);
 	memcpy(attach.key, key, sizeof(attach.key));
-	result = call(k->fd, FERRY_ATTACH, &attach);
+	result = kernel_call(k->fd, FERRY_ATTACH, &attach);
 	if (result)
 		refuse_attach(pid, why);
 	explicit_bzero(attach.key, sizeof(attach.key));
@@ -166,7 +166,7 @@ int kernel_add_ram(struct kernel *k, unsigned int id, const struct ramblock *b,
 		.offset = b->offset,
 	};
 
-	return call(k->fd, FERRY_ADD_RAM, &add) ? refuse_ram(b, why) : 0;
+	return kernel_call(k->fd, FERRY_ADD_RAM, &add) ? refuse_ram(b, why) : 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -197,7 +197,7 @@ static int why_lost(struct kernel *k, struct failure *why)
 {
 	struct ferry_status status = { 0 };
 
-	if (call(k->fd, FERRY_STATUS, &status))
+	if (kernel_call(k->fd, FERRY_STATUS, &status))
 		return fail(why, "the kernel lost track of the VM's RAM; see dmesg");
 	return lost((int)status.error, why);
 }
@@ -207,7 +207,7 @@ int kernel_pass(struct kernel *k, bool final, uint64_t *pass,
 {
 	struct ferry_pass p = { .flags = final ? FERRY_PASS_FINAL : 0 };
 
-	if (!call(k->fd, FERRY_PASS, &p)) {
+	if (!kernel_call(k->fd, FERRY_PASS, &p)) {
 		*pass = p.pass;
 		return 0;
 	}
@@ -224,7 +224,7 @@ int kernel_status(struct kernel *k, bool scan, struct ferry_status *status,
 	*status = (struct ferry_status){
 		.flags = scan ? FERRY_STATUS_SCAN : 0,
 	};
-	if (call(k->fd, FERRY_STATUS, status)) {
+	if (kernel_call(k->fd, FERRY_STATUS, status)) {
 		if (errno == ENODATA)
 			return why_lost(k, why);
 		return fail(why, "the kernel does not tell its status: %m; see dmesg");
@@ -241,7 +241,7 @@ int kernel_counts(struct kernel *k, bool scan, struct kernel_counts *counts,
 	    kernel_group_stats(k, &counts->group, why))
 		return -1;
 	counts->compression = (struct ferry_compression_stats){ 0 };
-	if (!call(k->fd, FERRY_COMPRESSION_STATS, &counts->compression))
+	if (!kernel_call(k->fd, FERRY_COMPRESSION_STATS, &counts->compression))
 		return 0;
 	return fail(why, "the kernel does not tell what its codecs cost: %m; see dmesg");
 }
@@ -251,7 +251,7 @@ int kernel_workers(struct kernel *k, unsigned int cpu_limit, int nice,
 {
 	struct ferry_workers workers = { .cpu_limit = cpu_limit, .nice = nice };
 
-	if (!call(k->fd, FERRY_WORKERS, &workers))
+	if (!kernel_call(k->fd, FERRY_WORKERS, &workers))
 		return 0;
 	return fail(why, "the kernel cannot limit the CPU time of its threads: %m; try again without --cpu-limit and --nice");
 }
@@ -264,7 +264,7 @@ int kernel_digest(struct kernel *k, unsigned int id, bool full,
 		.flags = full ? FERRY_DIGEST_FULL : 0,
 	};
 
-	if (call(k->fd, FERRY_DIGEST, &d))
+	if (kernel_call(k->fd, FERRY_DIGEST, &d))
 		return fail(why, "the kernel cannot compute the digest of RAM block %u: %m; see dmesg",
 			    id);
 	memcpy(digest, d.digest, FERRY_HASH_SIZE);
@@ -285,7 +285,7 @@ int kernel_group(struct kernel *k, const struct ferry_group *group,
 {
 	struct ferry_group g = *group;
 
-	if (!kernel_has_groups(k) || !call(k->fd, FERRY_GROUP, &g))
+	if (!kernel_has_groups(k) || !kernel_call(k->fd, FERRY_GROUP, &g))
 		return 0;
 	return fail(why, "the kernel module %s refuses these groups of pages: %m; the module and the agent are of different releases, install both from one",
 		    k->info.version);
@@ -295,7 +295,7 @@ int kernel_group_stats(struct kernel *k, struct ferry_group_stats *stats,
 		       struct failure *why)
 {
 	*stats = (struct ferry_group_stats){ 0 };
-	if (!kernel_has_groups(k) || !call(k->fd, FERRY_GROUP_STATS, stats))
+	if (!kernel_has_groups(k) || !kernel_call(k->fd, FERRY_GROUP_STATS, stats))
 		return 0;
 	return fail(why, "the kernel does not tell what its groups of pages cost: %m; see dmesg");
 }
@@ -310,7 +310,7 @@ int kernel_limit(struct kernel *k, uint64_t pages_per_s,
 
 	if (!kernel_has_groups(k))
 		return 1;
-	if (!call(k->fd, FERRY_LIMIT, &limit))
+	if (!kernel_call(k->fd, FERRY_LIMIT, &limit))
 		return 0;
 	if (errno == EOPNOTSUPP)
 		return 1;
@@ -324,7 +324,7 @@ int kernel_vm_stats(struct kernel *k, pid_t pid, struct ferry_vm_stats *vm,
 	if (!kernel_has_groups(k))
 		return fail(why, "the kernel module %s does not tell about its VMs; reload the module: rmmod kvmferry && modprobe kvmferry",
 			    k->info.version);
-	if (!call(k->fd, FERRY_VM_STATS, vm))
+	if (!kernel_call(k->fd, FERRY_VM_STATS, vm))
 		return 1;
 	if (errno == ESRCH)
 		return 0;
@@ -356,7 +356,7 @@ int kernel_add_channel(struct kernel *k, size_t size, struct channel *c,
 	struct ferry_add_channel add = { .size = size };
 
 	*c = (struct channel){
-		.fd = call(k->fd, FERRY_ADD_CHANNEL, &add),
+		.fd = kernel_call(k->fd, FERRY_ADD_CHANNEL, &add),
 		.size = size,
 		.map_size = FERRY_RING_DATA + 2 * size,
 	};
@@ -386,7 +386,7 @@ int channel_consume(struct channel *c, size_t length, uint64_t idle_ns, struct f
 {
 	struct ferry_consume consume = { .bytes = length, .idle_ns = idle_ns };
 
-	if (call(c->fd, FERRY_CONSUME, &consume))
+	if (kernel_call(c->fd, FERRY_CONSUME, &consume))
 		return fail(why, "the kernel does not take back %zu bytes of a ring: %m",
 			    length);
 	c->tail = consume.tail;

@@ -24,6 +24,9 @@ struct kernel {
 	struct ferry_info info;
 };
 
+/* ioctl(2) on a file of the module, again after a signal. */
+int kernel_call(int fd, unsigned long command, void *argument);
+
 /* Opens the device and shakes hands. */
 int kernel_open(struct kernel *k, struct failure *why);
 
