@@ -33,7 +33,7 @@ patch                   the debug kernel
 procps                  ps, for reports
 socat                   plays wrong sockets in the migration tests
 jq                      reads the QEMUs and check.json
-debootstrap             compilers of other suites of Debian
+mmdebstrap              systems of other suites of Debian
 dkms                    the test that installs the module as a user would
 sparse                  lint
 clang                   fuzzing

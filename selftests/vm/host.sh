@@ -14,7 +14,8 @@
 #     --console FILE      where the kernel's console goes, build/vm/NAME-PID.log if not given
 #     --npt 0|1           nested paging for the host's guests, 1; 'none' does not load kvm_amd at all
 #
-# This machine's root is the host's root, with all changes kept in the host's memory; build/ is shared and writable.
+# The host's root is this machine's root, or that of the system which the kernel belongs to (kernels.list), with all
+# changes kept in the host's memory; build/ is shared and writable.
 # COMMAND starts in the project's top folder. Its stdout and stderr come out live on stdout; nothing else does.
 #
 # Exit status: COMMAND's own, but
@@ -57,6 +58,7 @@ mkdir -p "$(dirname "$console")"
 
 vmlinuz=$("$here/kernel.sh" vmlinuz "$kernel") || die "no kernel $kernel"
 initrd=$("$here/initramfs.sh" "$kernel") || die "no initramfs for $kernel"
+system=$("$here/kernel.sh" system "$kernel") || die "no system for $kernel"
 guest=$("$here/kernel.sh" vmlinuz 6.1) || die "no kernel for the guests"
 
 # Two small programs: what the host's clock is, and what stays in it all the time. Each says at its head why.
@@ -105,7 +107,7 @@ parameters() {
 		"panic=-1 oops=panic panic_on_warn=1 unknown_nmi_panic watchdog_thresh=30 softlockup_panic=1" \
 		"hung_task_panic=1 rcupdate.rcu_cpu_stall_timeout=60 sysctl.kernel.panic_on_rcu_stall=1" \
 		"printk.time=1 log_buf_len=16M sysctl.kernel.sysrq=1 systemd.unified_cgroup_hierarchy=1" \
-		"kvmferry.init=$here/init.sh kvmferry.run=$run"
+		"kvmferry.init=/.machine$here/init.sh kvmferry.run=/.machine$run"
 	[ "$kernel" != debug ] || printf 'kmemleak=on '
 	printf 'tsc_early_khz=%s ' "$khz"
 	printf '%s' "$append"
@@ -161,8 +163,10 @@ start_qemu() {
 		-chardev file,id=out,path="$run/out",append=on -device virtserialport,chardev=out,name=out \
 		-chardev file,id=verdict,path="$run/verdict",append=on -device virtserialport,chardev=verdict,name=verdict \
 		-device virtio-rng-pci \
-		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+		-fsdev local,id=root,path="$system",security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=root,mount_tag=root \
+		-fsdev local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=machine,mount_tag=machine \
 		-fsdev local,id=build,path="$top/build",security_model=none,multidevs=remap \
 		-device virtio-9p-pci,fsdev=build,mount_tag=build \
 		</dev/null >"$run/qemu" 2>&1 &

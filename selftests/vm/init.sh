@@ -16,19 +16,17 @@ set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8
 run=$1
 
-# The project, or the kernels, may lie below a folder that gets a tmpfs here: show them through it.
+# The project and the kernels, where the machine has them: the root may be another system's, or a tmpfs may hide them.
 keep_visible() {
 	local folder
 	for folder; do
-		[ -d "$folder" ] && continue
+		[ -z "$(ls -A "$folder" 2>/dev/null)" ] || continue
 		mkdir -p "$folder"
 		mount --bind "/.machine$folder" "$folder"
 	done
 }
 
 mount_all() {
-	mkdir -p /.machine
-	mount --bind / /.machine
 	mount -t sysfs sys /sys
 	mkdir -p /dev/pts /dev/shm
 	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
