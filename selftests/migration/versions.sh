@@ -9,8 +9,8 @@ set -eu
 newer=qemu-system-x86_64
 
 # The machine's, with its own libraries and firmware; they lie elsewhere here.
-older=/.machine/lib64/ld-linux-x86-64.so.2
-older+=" --library-path /.machine/usr/lib/x86_64-linux-gnu:/.machine/lib/x86_64-linux-gnu"
+older=/.machine/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+older+=" --library-path /.machine/usr/lib/x86_64-linux-gnu"
 older+=" /.machine/usr/bin/qemu-system-x86_64 -L /.machine/usr/share/qemu -L /.machine/usr/share/seabios"
 
 # version WORDS...: 7.2
