@@ -125,6 +125,10 @@ BENCH_KERNEL = $(or $(KERNEL),6.1)
 bench-build: setup agent selftests
 	+@$(MAKE) modules KERNEL=$(BENCH_KERNEL)
 
+.PHONY: bench
+bench: bench-build ## all benchmarks, and what has changed since the run before (hours): [KERNEL=NAME] [QUICK=1]
+	@selftests/perf/bench.sh --kernel $(BENCH_KERNEL) --quick $(or $(QUICK),0)
+
 .PHONY: bench-group
 bench-group: bench-build ## groups of pages: every policy and KVM's dirty log, a table (half an hour): [KERNEL=NAME]
 	@selftests/perf/bench-group.sh --kernel $(BENCH_KERNEL)
