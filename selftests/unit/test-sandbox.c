@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <openssl/ssl.h>
 
 #include "cell.h"
 #include "clock.h"
@@ -32,6 +33,7 @@
 #include "records.h"
 #include "report.h"
 #include "sandbox.h"
+#include "tls.h"
 
 /* A sanitizer's own memory and system calls are allowed in its builds, and standard error is kept. */
 #ifdef __SANITIZE_ADDRESS__
@@ -291,6 +293,21 @@ struct scene {
 	uint8_t content[4 * FERRY_PAGE_SIZE];
 };
 
+/* Forks the decoder, which has two streams that are connected. */
+static void start(struct scene *s, void (*forget)(void *opaque))
+{
+	const struct cell_work work = {
+		.ram = &s->ram, .rams = 1, .link = s->link, .n = 2, .key = key,
+		.forget = forget, .opaque = s,
+	};
+	struct failure why = { 0 };
+
+	if (cell_start(&s->cell, &work, &why))
+		fail_msg("%s", why.text);
+	for (int i = 0; i < 2; i++)
+		connection_close(&s->link[i]);
+}
+
 static void forget(void *opaque)
 {
 	struct scene *s = opaque;
@@ -298,14 +315,9 @@ static void forget(void *opaque)
 	s->forgot = true;
 }
 
-static int setup(void **state)
+static int connect_streams(void **state)
 {
 	struct scene *s = calloc(1, sizeof(*s));
-	struct failure why = { 0 };
-	struct cell_work work = {
-		.ram = &s->ram, .rams = 1, .link = s->link, .n = 2, .key = key,
-		.forget = forget, .opaque = s,
-	};
 
 	*state = s;
 	if (geteuid())
@@ -321,9 +333,15 @@ static int setup(void **state)
 	}
 	for (size_t i = 0; i < sizeof(s->content); i++)
 		s->content[i] = (uint8_t)(i / 64 + i / FERRY_PAGE_SIZE);
-	assert_int_equal(cell_start(&s->cell, &work, &why), 0);
-	for (int i = 0; i < 2; i++)
-		connection_close(&s->link[i]);
+	s->cell = CELL_NONE;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	if (connect_streams(state))
+		return -1;
+	start(*state, forget);
 	return 0;
 }
 
@@ -493,7 +511,127 @@ static void test_from_outside(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------------
+ * The decoder, with TLS
+ * ------------------------------------------------------------------------ */
+
+/* The target's side of a handshake, up to the first byte behind it. */
+static void *take_in(void *opaque)
+{
+	struct connection *c = opaque;
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	char byte;
+
+	while (connection_read(c, &byte, 1) < 0 && errno == EAGAIN)
+		poll(&p, 1, SOON);
+	return NULL;
+}
+
+static void dont_block(int fd)
+{
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+}
+
+static void secure(struct tls *server, struct tls *client, struct connection *theirs,
+		   struct connection *ours)
+{
+	struct failure why = { 0 };
+	pthread_t thread;
+
+	dont_block(ours->fd);
+	dont_block(theirs->fd);
+	assert_int_equal(tls_accept(server, theirs), 0);
+	assert_int_equal(pthread_create(&thread, NULL, take_in, theirs), 0);
+	assert_int_equal(tls_connect(client, ours, "x", clock_ms() + SOON, &why), 0);
+	assert_int_equal(connection_write(ours, "!", 1), 1);
+	pthread_join(thread, NULL);
+}
+
+static void dont_forget(void *opaque)
+{
+	(void)opaque;
+}
+
+/* @source: our ends. */
+static void start_secure(struct scene *s, struct connection source[2])
+{
+	static const char digits[] =
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
+	char path[] = "/tmp/kvmferry-psk.XXXXXX";
+	const struct tls_options options = { .psk = path };
+	int fd = mkstemp(path);
+	struct tls *server, *client;
+
+	assert_int_equal(write(fd, digits, strlen(digits)), strlen(digits));
+	server = tls_open(&options, true, NULL);
+	client = tls_open(&options, false, NULL);
+	assert_true(server && client);
+	for (int i = 0; i < 2; i++) {
+		source[i] = (struct connection){ .fd = dup(s->source[i]) };
+		secure(server, client, &s->link[i], &source[i]);
+	}
+	start(s, dont_forget);
+	tls_close(server);
+	tls_close(client);
+	unlink(path);
+	close(fd);
+}
+
+static void stop_secure(struct connection source[2])
+{
+	for (int i = 0; i < 2; i++)
+		connection_close(&source[i]);
+}
+
+static void send_secure(struct scene *s, struct connection source[2], unsigned int stream)
+{
+	struct records *r = &s->records[stream];
+
+	assert_int_equal(connection_write(&source[stream], r->bytes, r->len), r->len);
+	r->len = 0;
+}
+
+static void pass_secure(struct scene *s, struct connection source[2], uint64_t pass)
+{
+	records_zero(&s->records[0], 0, 3, 4);
+	for (unsigned int i = 0; i < 2; i++) {
+		records_pass_end(&s->records[i], pass, 0);
+		send_secure(s, source, i);
+	}
+	assert_true(await_pass(s));
+	assert_int_equal(s->cell.last.pass, pass);
+}
+
+static void test_tls(void **state)
+{
+	struct scene *s = *state;
+	struct connection source[2];
+
+	start_secure(s, source);
+	pass_secure(s, source, 1);
+	/* the other side may ask for something to be sent back */
+	assert_int_equal(SSL_key_update(source[0].ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	pass_secure(s, source, 2);
+	stop_secure(source);
+}
+
+/* What cannot be decrypted is answered with an alert, and is no reason to be killed. */
+static void test_tls_damaged(void **state)
+{
+	static const uint8_t record[5 + 64] = { 23, 3, 3, 0, 64 };
+	struct scene *s = *state;
+	struct connection source[2];
+
+	start_secure(s, source);
+	pass_secure(s, source, 1);
+	assert_int_equal(write(s->source[1], record, sizeof(record)), sizeof(record));
+	assert_failed(s, STREAMS_CLOSED, "stream 1: the connection broke: decryption failed");
+	stop_secure(source);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define TEST_TLS(function) \
+	cmocka_unit_test_setup_teardown(function, connect_streams, teardown)
 #define SANDBOX(function) cmocka_unit_test_setup(function, need_root)
 
 int main(void)
@@ -511,6 +649,8 @@ int main(void)
 		TEST(test_killed),
 		TEST(test_stopped),
 		TEST(test_from_outside),
+		TEST_TLS(test_tls),
+		TEST_TLS(test_tls_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
