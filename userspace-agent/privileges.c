@@ -7,17 +7,31 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "privileges.h"
 
+#define CAP(name)	(1ull << CAP_##name)
+
 /* What setting up a migration takes. */
-static const unsigned int for_setup[] = {
-	CAP_DAC_OVERRIDE,	/* QEMU's sockets and RAM files may be another user's */
-	CAP_SYS_PTRACE,		/* /proc/PID/maps and mem of QEMU */
-	CAP_NET_BIND_SERVICE,	/* --listen at a low port */
-	CAP_SYS_ADMIN, CAP_SETPCAP, CAP_SETUID, CAP_SETGID,	/* the decoder's sandbox */
-	CAP_KILL,		/* the decoder's end */
+static const uint64_t for_setup[] = {
+	/*
+	 * QEMU's sockets and files may be another user's; /proc/PID/maps, mem and map_files are
+	 * looked at; SETPCAP empties the bounding set.
+	 */
+	[PRIVILEGES_SOURCE] = CAP(DAC_OVERRIDE) | CAP(SYS_PTRACE) | CAP(CHECKPOINT_RESTORE) |
+			      CAP(SETPCAP),
+	/* A low port; then the decoder's sandbox, and its end. */
+	[PRIVILEGES_TARGET] = CAP(DAC_OVERRIDE) | CAP(SYS_PTRACE) | CAP(CHECKPOINT_RESTORE) |
+			      CAP(SETPCAP) | CAP(NET_BIND_SERVICE) | CAP(SYS_ADMIN) |
+			      CAP(SETUID) | CAP(SETGID) | CAP(KILL),
+};
+
+/* And what is left then. */
+static const uint64_t for_good[] = {
+	[PRIVILEGES_SOURCE] = 0,
+	[PRIVILEGES_TARGET] = CAP(KILL),
 };
 
 /* What the agent never does. */
@@ -74,35 +88,41 @@ static int load(scmp_filter_ctx filter, int failed, struct failure *why)
 			     strerror(failed == -1 ? EINVAL : -failed)) : 0;
 }
 
-static int keep_capabilities(const unsigned int *keep, size_t count, struct failure *why)
+/* Gives up all but these. Whoever is not root has less to begin with. */
+static int keep_capabilities(uint64_t keep, struct failure *why)
 {
+	capng_select_t which = CAPNG_SELECT_CAPS;
+
 	capng_get_caps_process();
-	if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
-		return 0;
+	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP))
+		which = CAPNG_SELECT_ALL;
+	for (unsigned int cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (!capng_have_capability(CAPNG_PERMITTED, cap))
+			keep &= ~(1ull << cap);
 	capng_clear(CAPNG_SELECT_ALL);
-	for (size_t i = 0; i < count; i++)
-		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, keep[i]);
-	return capng_apply(CAPNG_SELECT_ALL) ?
+	for (unsigned int cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (keep & 1ull << cap)
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, cap);
+	return capng_apply(which) ?
 	       fail(why, "cannot give up privileges: %s", strerror(errno)) : 0;
 }
 
-int privileges_begin(struct failure *why)
+int privileges_begin(enum privileges who, struct failure *why)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	int failed = !filter || deny(filter, never, sizeof(never) / sizeof(never[0]));
 
 	return load(filter, failed ? -1 : 0, why) ||
-	       keep_capabilities(for_setup, sizeof(for_setup) / sizeof(for_setup[0]), why) ? -1 : 0;
+	       keep_capabilities(for_setup[who], why) ? -1 : 0;
 }
 
 int privileges_settle(enum privileges who, struct failure *why)
 {
-	static const unsigned int kill_only[] = { CAP_KILL };
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
 	int failed = !filter ||
 		     deny(filter, no_more, sizeof(no_more) / sizeof(no_more[0])) ||
 		     deny_processes(filter);
 
 	return load(filter, failed ? -1 : 0, why) ||
-	       keep_capabilities(kill_only, who == PRIVILEGES_TARGET, why) ? -1 : 0;
+	       keep_capabilities(for_good[who], why) ? -1 : 0;
 }

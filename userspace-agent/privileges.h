@@ -17,14 +17,13 @@
 
 #include "log.h"
 
-/* Who settles. */
 enum privileges {
 	PRIVILEGES_SOURCE,
-	PRIVILEGES_TARGET,	/* it ends its decoder, which is another user's process */
+	PRIVILEGES_TARGET,	/* it makes its decoder's sandbox, and ends that process */
 };
 
-/* Returns 0, or -1 with @why. Without root there is nothing to give up but what is denied. */
-int privileges_begin(struct failure *why);
+/* Returns 0, or -1 with @why. */
+int privileges_begin(enum privileges who, struct failure *why);
 
 /* Returns 0, or -1 with @why. The process has one thread. */
 int privileges_settle(enum privileges who, struct failure *why);

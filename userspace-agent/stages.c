@@ -54,7 +54,7 @@ static int act_check(struct source *s, struct failure *why)
 {
 	const struct source_options *o = s->options;
 
-	if (privileges_begin(why))
+	if (privileges_begin(PRIVILEGES_SOURCE, why))
 		return -1;
 	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
 	    getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key))

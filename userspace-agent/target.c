@@ -373,7 +373,7 @@ static int prepare(struct target *t)
 	if (t->signals < 0 || t->wake < 0)
 		return fail(&t->why, "cannot set up: %s", strerror(errno));
 
-	if (privileges_begin(&t->why))
+	if (privileges_begin(PRIVILEGES_TARGET, &t->why))
 		return -1;
 	if (tls_wanted(&t->options->tls)) {
 		t->tls = tls_open(&t->options->tls, true, &t->why);
