@@ -14,7 +14,6 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,15 +24,9 @@
 #include <unistd.h>
 
 #include "sandbox.h"
+#include "sanitized.h"
 
 #define NOBODY	65534
-
-/* A sanitizer has memory, files and system calls of its own, in test builds only. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED	true
-#else
-#define SANITIZED	false
-#endif
 
 /* ------------------------------------------------------------------------
  * The process

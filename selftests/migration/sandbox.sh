@@ -7,6 +7,7 @@ set -eu
 . "$(dirname "$0")/scene.sh"
 
 small_vm
+GUEST_TIMEOUT=$((GUEST_TIMEOUT * 2)) # one that stands still is not to be given up
 
 # status_of PID FIELD: of /proc/PID/status
 status_of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
@@ -28,16 +29,26 @@ has_decoder() {
 		[ "$(status_of "$decoder" Seccomp)" = 2 ]
 }
 
-# A migration that is slow enough to look at: in the middle of RAM, with $decoder.
+# A migration in the middle of RAM, with $decoder, that stands still while it is looked at.
 under_way() {
 	begin --bandwidth 20
-	in_mid_pass a && guest_until 30 has_decoder b
+	in_mid_pass a || return 1
+	host_signal a send -STOP
+	guest_until 30 has_decoder b
+}
+
+# interrupted: it goes on, to be given up
+interrupted() {
+	host_signal a send -CONT
+	host_signal a send -INT
+	stays_here 1 1 "interrupted"
 }
 
 # --- what it has
 
 powerless() { each "$1" CapEff 0+ && each "$1" CapPrm 0+ && each "$1" CapInh 0+ && each "$1" CapBnd 0+ && each "$1" CapAmb 0+; }
 filtered() { each "$1" NoNewPrivs 1 && each "$1" Seccomp 2; }
+sealed() { filtered "$1" && each "$1" Seccomp_filters 2; } # its parent's and its own
 nobody() { each "$1" Uid '65534\s+65534\s+65534\s+65534' && each "$1" Gid '65534\s+65534\s+65534\s+65534' && each "$1" Groups ' *'; }
 
 # other_namespaces NAMES...: the decoder's are not its parent's
@@ -60,7 +71,7 @@ files_of_decoder() {
 	local fd
 	for fd in "/proc/$decoder/fd"/*; do
 		readlink "$fd"
-	done | sed -E 's/:\[.*//; s|^/.*/ram/|ram/|' | sort | uniq -c | awk '{ printf "%s%s %s", NR > 1 ? ", " : "", $1, $2 }'
+	done | sed -E 's/:\[.*//; s|^/.*/ram/|ram/|' | sort | uniq -c | awk '{ printf("%s%s %s", (NR > 1 ? ", " : ""), $1, $2) }'
 }
 
 tcp_sockets() {
@@ -83,7 +94,7 @@ test_from_outside() {
 	under_way || true
 	ktap_check "a decoder is at work" test -n "${decoder:-}"
 	ktap_check "no thread of it has a capability, or can have one" powerless "$decoder"
-	ktap_check "all are filtered, and gain no privileges" filtered "$decoder"
+	ktap_check "all are filtered, and gain no privileges" sealed "$decoder"
 	ktap_check "it is nobody" nobody "$decoder"
 	ktap_check "its namespaces are its own" other_namespaces user mnt net pid ipc uts
 	ktap_check "there is nothing in them" empty_places
@@ -94,11 +105,10 @@ test_from_outside() {
 	ktap_check "send is filtered" filtered "$(agent_of a send)"
 	is "receive has one: it ends its decoder" "$(status_of "$(agent_of b receive)" CapEff)" 0000000000000020
 	ktap_check "receive is filtered" filtered "$(agent_of b receive)"
-	host_signal a send -INT
 	ktap_check "the migration is given up, and the decoder is gone" given_up
 }
 
-given_up() { stays_here 1 1 "interrupted" && [ ! -e "/proc/$decoder" ]; }
+given_up() { interrupted && [ ! -e "/proc/$decoder" ]; }
 
 # --- a decoder that is not as it should be
 
@@ -124,6 +134,7 @@ ends_with() {
 killed_by_hand() {
 	under_way || return 1
 	kill -9 "$decoder"
+	host_signal a send -CONT
 	stays_here 1 1 "target gave up: the decoder was killed by signal 9"
 }
 
@@ -131,6 +142,7 @@ killed_by_hand() {
 orphaned() {
 	under_way || return 1
 	host_signal b receive -9
+	host_signal a send -CONT
 	stays_here 1 - "closed|broke" || return 1
 	decoder_gone() { [ ! -e "/proc/$decoder" ]; }
 	guest_until 10 decoder_gone
@@ -154,9 +166,8 @@ without_user_namespaces() {
 	before=$(cat /proc/sys/user/max_user_namespaces)
 	echo 0 >/proc/sys/user/max_user_namespaces
 	under_way || status=1
-	powerless "$decoder" && filtered "$decoder" && nobody "$decoder" && other_namespaces mnt net pid ipc uts || status=1
-	host_signal a send -INT
-	stays_here 1 1 "interrupted" || status=1
+	powerless "$decoder" && sealed "$decoder" && nobody "$decoder" && other_namespaces mnt net pid ipc uts || status=1
+	interrupted || status=1
 	echo "$before" >/proc/sys/user/max_user_namespaces
 	return "$status"
 }

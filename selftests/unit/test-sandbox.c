@@ -33,14 +33,8 @@
 #include "records.h"
 #include "report.h"
 #include "sandbox.h"
+#include "sanitized.h"
 #include "tls.h"
-
-/* A sanitizer's own memory and system calls are allowed in its builds, and standard error is kept. */
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZED	1
-#else
-#define SANITIZED	0
-#endif
 
 #define SOON	10000		/* ms */
 #define MIB	(1u << 20)

@@ -21,13 +21,8 @@
 #include "cmocka-all.h"
 #include "frames.h"
 #include "pki.h"
+#include "sanitized.h"
 #include "tls.h"
-
-#ifdef __SANITIZE_ADDRESS__
-#define RUNNING_ON_SANITIZER	1
-#else
-#define RUNNING_ON_SANITIZER	0
-#endif
 
 #define SOON	5000	/* ms: longer than anything here takes */
 #define KEY_A	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
@@ -504,7 +499,7 @@ static void test_a_decoder_has_no_key(void **state)
 	struct sides s;
 
 	(void)state;
-	if (RUNNING_ON_SANITIZER)
+	if (SANITIZED)
 		skip();		/* its shadow makes the search endless */
 	learn_secret("target.key", inverted);
 	open_sides(&s, &source, &target);
