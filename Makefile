@@ -59,7 +59,7 @@ endif
 # --- the agent
 
 CC := gcc
-PKGS := jansson liblz4 libzstd zlib libssl libcrypto
+PKGS := jansson liblz4 libzstd zlib libssl libcrypto libseccomp libcap-ng
 CFLAGS ?= -O2 -g
 AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
 	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(PKGS))
@@ -93,6 +93,9 @@ selftests: $(TEST_FOLDERS:%=selftests-%) ## the programs that the tests run
 .PHONY: $(TEST_FOLDERS:%=selftests-%)
 $(TEST_FOLDERS:%=selftests-%): selftests-%:
 	$(call in_folder,$*)
+
+# which has an agent with faults, of the same objects
+selftests-migration: agent
 
 .PHONY: unit
 unit: ## the unit tests, into build/unit/

@@ -12,6 +12,8 @@ liblz4-dev              decoding at the target
 libzstd-dev             decoding at the target
 zlib1g-dev              decoding at the target
 libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
+libseccomp-dev          the sandboxes of the agent
+libcap-ng-dev           the sandboxes of the agent
 libcmocka-dev           unit tests
 libelf-dev              building modules and kernels
 pahole                  building modules for kernels whose headers ask for BTF

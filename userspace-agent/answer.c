@@ -161,9 +161,9 @@ static int finish_passes(struct target *t)
 					 "pass", (json_int_t)digests.pass,
 					 "final", t->landing.final,
 					 "pages",
-					 (json_int_t)apply_pages(t->landing.apply),
+					 (json_int_t)t->landing.cell.last.pages,
 					 "bytes_wire",
-					 (json_int_t)streams_bytes(t->landing.streams)));
+					 (json_int_t)landing_bytes(&t->landing)));
 		if (send_digests(t, WIRE_PASS_DONE, &digests))
 			return -1;
 	}

@@ -50,16 +50,22 @@ void progress_event(struct progress *p, const char *event, json_t *members)
 	json_decref(members);
 }
 
+static int64_t cpu_us(const struct rusage *usage)
+{
+	return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000ll +
+	       usage->ru_utime.tv_usec + usage->ru_stime.tv_usec;
+}
+
 void progress_done(struct progress *p, json_t *members)
 {
-	struct rusage usage = { 0 };
-	int64_t us;
+	struct rusage own = { 0 }, decoder = { 0 };
 
-	getrusage(RUSAGE_SELF, &usage);
-	us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll +
-	     usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
-	json_object_set_new(members, "cpu_ms", json_integer(us / 1000));
-	json_object_set_new(members, "memory_bytes", json_integer(usage.ru_maxrss * 1024ll));
+	getrusage(RUSAGE_SELF, &own);
+	getrusage(RUSAGE_CHILDREN, &decoder);
+	json_object_set_new(members, "cpu_ms",
+			    json_integer((cpu_us(&own) + cpu_us(&decoder)) / 1000));
+	json_object_set_new(members, "memory_bytes",
+			    json_integer((own.ru_maxrss + decoder.ru_maxrss) * 1024ll));
 	progress_event(p, "done", members);
 }
 

@@ -42,6 +42,7 @@
 #include "codec.h"
 #include "outgoing.h"
 #include "passes.h"
+#include "privileges.h"
 #include "stages.h"
 #include "transport.h"
 
@@ -53,6 +54,8 @@ static int act_check(struct source *s, struct failure *why)
 {
 	const struct source_options *o = s->options;
 
+	if (privileges_begin(PRIVILEGES_SOURCE, why))
+		return -1;
 	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
 	    getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key))
 		return fail(why, "no random numbers: %m");
@@ -225,6 +228,10 @@ static int act_attach(struct source *s, struct failure *why)
 	for (i = 0; i < s->rams.count; i++)
 		if (kernel_add_ram(&s->kernel, i, &s->rams.block[i], why))
 			return -1;
+	/* That our record can still be written after that, we want to know now. */
+	if (privileges_settle(PRIVILEGES_SOURCE, why) ||
+	    journal_write(&s->journal, JOURNAL_OWNS, why))
+		return -1;
 	for (i = 0; i < s->options->channels; i++) {
 		struct sender *sender = &s->sender[i];
 

@@ -63,7 +63,7 @@ enum target_stage {
  * @begun:	a source said HELLO: our QEMU is of no use for anything else
  * @progress:	tells programs about it
  * @signals:	a signalfd, for a request to stop
- * @wake:	an eventfd, for the threads
+ * @wake:	an eventfd, for the threads that read RAM anew
  * @why:	why it failed
  * @in:		our QEMU
  * @tls:	keys and certificates; NULL: in clear text

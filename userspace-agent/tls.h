@@ -41,6 +41,14 @@ struct tls_options {
 /* Keys and certificates, read and ready. */
 struct tls;
 
+/**
+ * tls_wipe_memory - have the library wipe all memory that it gives back
+ *
+ * It reads a private key through buffers that it does not wipe otherwise, and the decoder
+ * (cell.h) must not find a copy. To be called before anything else of the library.
+ */
+void tls_wipe_memory(void);
+
 /* Was anything given? */
 bool tls_wanted(const struct tls_options *options);
 
@@ -55,8 +63,14 @@ bool tls_wanted(const struct tls_options *options);
 struct tls *tls_open(const struct tls_options *options, bool server,
 		     struct failure *why);
 
-/* NULL is allowed. Connections that were made with it live on. */
+/*
+ * Wipes the keys. NULL is allowed. Connections that were made with it live on, if their
+ * handshake is over.
+ */
 void tls_close(struct tls *t);
+
+/* The handshake of @c is over: it needs our private key no more. Not needed with a shared key. */
+void tls_forget_key(struct connection *c);
 
 /**
  * tls_accept - speak TLS on a connection that has just come in
