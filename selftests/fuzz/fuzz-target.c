@@ -24,13 +24,12 @@
 #include <unistd.h>
 
 #include "fuzz-target.h"
+#include "peer.h"
 #include "repair.h"
 #include "scratch.h"
 #include "script.h"
 #include "target.h"
 
-#define WAIT_MS		20	/* for an answer: longer means that there is none */
-#define WAITS		8	/* that may be in vain */
 #define MAX_GUARDS	4096
 #define MAX_STREAMS	8
 
@@ -76,12 +75,6 @@ static void lock(void)
 static void unlock(void)
 {
 	pthread_mutex_unlock(&world.lock);
-}
-
-static void ring_bell(int fd)
-{
-	if (write(fd, &(uint64_t){ 1 }, 8) != 8)
-		abort();
 }
 
 /* ------------------------------------------------------------------------
@@ -362,13 +355,6 @@ void disk_close(struct disk *d)
  * The peer, in a thread of its own
  * ------------------------------------------------------------------------ */
 
-static void shut(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 /* A connection to the agent. Returns our end. */
 static int dial(enum wire_kind kind, unsigned int channel)
 {
@@ -390,30 +376,19 @@ static int dial(enum wire_kind kind, unsigned int channel)
 	};
 	memcpy(arrival->preamble.id, FUZZ_ID, WIRE_ID_SIZE);
 	unlock();
-	ring_bell(world.knock);
+	peer_ring(world.knock);
 	return pair[0];
-}
-
-static void say(int fd, const void *bytes, size_t length)
-{
-	/* What does not fit is lost: no agent reads that slowly. */
-	if (fd >= 0 && send(fd, bytes, length, MSG_NOSIGNAL) < 0)
-		return;
 }
 
 static void say_frame(const struct script_step *step)
 {
-	uint8_t header[WIRE_FRAME_SIZE];
-
 	if (!step->length)
 		return;
 	lock();
 	world.commit |= step->bytes[0] == WIRE_COMMIT;
 	world.doubt_end |= step->bytes[0] == WIRE_DOUBT_END;
 	unlock();
-	wire_put_frame(header, step->bytes[0], (uint32_t)step->length - 1);
-	say(world.control, header, sizeof(header));
-	say(world.control, step->bytes + 1, step->length - 1);
+	peer_say_frame(world.control, step);
 }
 
 static void say_records(const struct script_step *step)
@@ -433,26 +408,17 @@ static void say_records(const struct script_step *step)
 		world.stream[n] = dial(WIRE_STREAM, n);
 		world.sequence[n] = repair_records(copy, step->length - 1, 0);
 	}
-	say(world.stream[n], copy, step->length - 1);
+	peer_say(world.stream[n], copy, step->length - 1);
 	free(copy);
-}
-
-/* Takes what the agent has said, if anything. */
-static bool hear(int fd, int timeout)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char bytes[4096];
-
-	return fd >= 0 && poll(&p, 1, timeout) > 0 && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0;
 }
 
 static void qemu_writes(const struct script_step *step)
 {
 	lock();
 	if (step->length)
-		say(world.device, step->bytes, step->length);
+		peer_say(world.device, step->bytes, step->length);
 	else
-		shut(&world.device);
+		peer_shut(&world.device);
 	unlock();
 }
 
@@ -463,7 +429,7 @@ static void qemu_is(uint8_t how)
 	if (world.status == INCOMING_NONE)
 		world.status = how ? INCOMING_FAILED : INCOMING_COMPLETED;
 	unlock();
-	ring_bell(world.event);
+	peer_ring(world.event);
 }
 
 static void take(const struct script_step *step, int *waits)
@@ -476,10 +442,10 @@ static void take(const struct script_step *step, int *waits)
 		lock();
 		world.raw = true;
 		unlock();
-		say(world.control, step->bytes, step->length);
+		peer_say(world.control, step->bytes, step->length);
 		break;
 	case SCRIPT_WAIT:
-		if (*waits && !hear(world.control, WAIT_MS))
+		if (*waits && !peer_hear_frame(world.control, PEER_WAIT_MS))
 			(*waits)--;
 		break;
 	case SCRIPT_STREAM:
@@ -492,10 +458,10 @@ static void take(const struct script_step *step, int *waits)
 		qemu_is(step->length ? step->bytes[0] % 3 : 0);
 		break;
 	case SCRIPT_CLOSE:
-		shut(step->length ? &world.stream[step->bytes[0] % MAX_STREAMS] : &world.control);
+		peer_shut(step->length ? &world.stream[step->bytes[0] % MAX_STREAMS] : &world.control);
 		break;
 	case SCRIPT_STRANGER:
-		shut(&world.control);
+		peer_shut(&world.control);
 		world.control = dial(WIRE_CONTROL, 0);
 		break;
 	case SCRIPT_SIGNAL:
@@ -506,8 +472,7 @@ static void take(const struct script_step *step, int *waits)
 	}
 	/* QEMU reads what it is given. */
 	lock();
-	while (hear(world.device, 0))
-		;
+	peer_drain(world.device);
 	unlock();
 }
 
@@ -515,18 +480,18 @@ static void take(const struct script_step *step, int *waits)
 static void *play(void *unused)
 {
 	struct script_step step;
-	int waits = WAITS;
+	int waits = PEER_WAITS;
 
 	(void)unused;
 	while (script_next(&world.script, &step))
 		take(&step, &waits);
 	lock();
-	shut(&world.device);
+	peer_shut(&world.device);
 	unlock();
 	qemu_is(1);
-	shut(&world.control);
+	peer_shut(&world.control);
 	for (unsigned int i = 0; i < MAX_STREAMS; i++)
-		shut(&world.stream[i]);
+		peer_shut(&world.stream[i]);
 	pthread_kill(world.agent, SIGTERM);
 	return NULL;
 }
@@ -558,20 +523,13 @@ static void set_up(const uint8_t *data, size_t size)
 
 static void clean_up(void)
 {
-	const struct timespec now = { 0 };
-	sigset_t term;
-
 	while (world.waits)
 		close(world.waiting[--world.waits].link.fd);
-	shut(&world.device);
+	peer_shut(&world.device);
 	close(world.knock);
 	close(world.event);
 	close(world.ram);
-	/* A signal that came too late is not for the next run, nor for the fuzzer. */
-	sigemptyset(&term);
-	sigaddset(&term, SIGTERM);
-	while (sigtimedwait(&term, NULL, &now) > 0)
-		;
+	peer_signals_end();
 }
 
 static bool ram_is_empty(void)
@@ -619,8 +577,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	scratch_hush();
 	set_up(data, size);
-	/* target_run() would do so, but the peer may be faster. */
-	pthread_sigmask(SIG_BLOCK, &(sigset_t){ { 1ul << (SIGTERM - 1) } }, NULL);
+	peer_signals_begin();
 	if (pthread_create(&peer, NULL, play, NULL))
 		abort();
 	status = target_run(&options);

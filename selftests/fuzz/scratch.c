@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,6 +63,23 @@ const char *scratch_dir(void)
 		atexit(remove_dir);
 	}
 	return dir;
+}
+
+static char last[256];
+
+static void note_last(const char *name)
+{
+	snprintf(last, sizeof(last), "%s", name);
+}
+
+bool scratch_only(char *path, size_t size)
+{
+	int files = each_file(scratch_dir(), note_last);
+
+	if (files > 1)
+		abort();
+	snprintf(path, size, "%s/%s", dir, last);
+	return files;
 }
 
 static void drop(void *opaque, enum log_level level, const char *text)

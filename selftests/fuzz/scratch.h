@@ -5,11 +5,17 @@
 #ifndef KVMFERRY_FUZZ_SCRATCH_H
 #define KVMFERRY_FUZZ_SCRATCH_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* A folder on a tmpfs, made at the first call and removed at exit. */
 const char *scratch_dir(void);
 
 /* Removes what is in the folder, and returns how many files there were. */
 int scratch_empty(void);
+
+/* The path of the only file in the folder; false if there is none. */
+bool scratch_only(char *path, size_t size);
 
 /* From now on the agent's messages go nowhere. */
 void scratch_hush(void);

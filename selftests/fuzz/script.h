@@ -16,7 +16,9 @@
 #define SCRIPT_FRAME	'F'	/* a frame: its type, its payload */
 #define SCRIPT_RAW	'R'	/* bytes on the control connection */
 #define SCRIPT_WAIT	'W'	/* for a frame of the agent */
-#define SCRIPT_STREAM	'S'	/* records for a stream: its number, their bytes */
+#define SCRIPT_STREAM	'S'	/* records for a stream: its number, their bytes; or at the source:
+				   the storage ends a request */
+#define SCRIPT_PASS	'P'	/* waits for the source to begin a pass: its number */
 #define SCRIPT_DEVICE	'D'	/* QEMU writes to its migration stream; nothing: it closes it */
 #define SCRIPT_QEMU	'Q'	/* QEMU's migration: 0 completed, 1 failed, 2 QEMU has gone */
 #define SCRIPT_CLOSE	'X'	/* a stream: its number; nothing: the control connection */

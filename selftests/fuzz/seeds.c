@@ -270,6 +270,57 @@ static void seed_target(void)
 	save("fuzz-target", "strangers");
 }
 
+/* What a target says, for fuzz-source. */
+static void answer_beginning(bool with_disks)
+{
+	step(SCRIPT_WAIT);
+	say(WIRE_READY, wire_put_ready(payload, CODEC_ALL));
+	step(SCRIPT_WAIT);
+	say(WIRE_DISKS_READY, wire_put_disks_ready(payload, with_disks));
+	step_byte(SCRIPT_PASS, 1);
+	say(WIRE_PASS_DONE, digests(1));
+}
+
+static void answer_switchover(bool with_disks, bool verify)
+{
+	if (with_disks) {
+		step(SCRIPT_WAIT);
+		step(SCRIPT_WAIT);
+	}
+	step_byte(SCRIPT_PASS, 2);
+	say(WIRE_PASS_DONE, digests(2));
+	if (verify) {
+		step(SCRIPT_WAIT);
+		say(WIRE_VERIFIED, digests(0));
+	}
+	step(SCRIPT_WAIT);
+	say_text(WIRE_DEVICE, "rp");
+	say(WIRE_DEVICE_EOF, 0);
+	step_byte(SCRIPT_QEMU, 0);
+	if (with_disks)
+		say(WIRE_GUARDED, 0);
+	step(SCRIPT_WAIT);
+	say(WIRE_RUNNING, 0);
+}
+
+static void seed_source(void)
+{
+	say(WIRE_READY, wire_put_ready(payload, CODEC_ALL));
+	say(WIRE_ABORT, 0);
+	save("fuzz-source", "abort");
+	answer_beginning(false);
+	answer_switchover(false, true);
+	save("fuzz-source", "verified");
+	answer_beginning(true);
+	answer_switchover(true, true);
+	step_byte(SCRIPT_STREAM, 0);
+	step_byte(SCRIPT_STREAM, 1);
+	step(SCRIPT_WAIT);
+	say(WIRE_OPEN, 0);
+	step(SCRIPT_WAIT);
+	save("fuzz-source", "disks");
+}
+
 /* ------------------------------------------------------------------------
  * QEMU
  * ------------------------------------------------------------------------ */
@@ -375,6 +426,7 @@ int main(void)
 	seed_wire();
 	seed_apply();
 	seed_target();
+	seed_source();
 	seed_qmp();
 	for (unsigned int state = JOURNAL_OWNS; state <= JOURNAL_RUNNING; state++)
 		seed_journal(state < JOURNAL_INCOMING ? JOURNAL_SOURCE : JOURNAL_TARGET, state);
