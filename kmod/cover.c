@@ -11,13 +11,11 @@
 /* The module's text lies within this of any function in it. */
 #define REACH	SZ_512K
 
-/* A byte for each address, REACH before the function below to REACH after it: 1 if it was returned to. */
+/* A byte for each address from REACH before the function below to REACH after it: 1 if it ran. */
 static u8 seen[2 * REACH];
 
 static struct debugfs_blob_wrapper blob = { .data = seen, .size = sizeof(seen) };
 static struct dentry *file;
-
-void __sanitizer_cov_trace_pc(void);
 
 /* The name is the compiler's. Context: any, that of faults and NMIs included. */
 void notrace __sanitizer_cov_trace_pc(void)

@@ -127,10 +127,9 @@ static void replace(int *file, int by)
 		close(old);
 }
 
-/* To the guest, or to this process, and most of the time with RAM and a channel. */
-static void attach(int fd)
+/* To the guest, or to this process. */
+static void attach(int fd, bool guest)
 {
-	bool guest = draw_rarely(2);
 	struct ferry_attach attach = {
 		.pid = guest ? me.toys->vm.pid : getpid(), .mem_fd = me.mem[guest],
 		.codecs = draw_below(1 << FERRY_NR_CODECS) | 1,
@@ -139,9 +138,9 @@ static void attach(int fd)
 	mutated_ioctl(fd, FERRY_ATTACH, &attach);
 }
 
-static void add_ram(int fd)
+static void add_ram(int fd, bool guest)
 {
-	const struct ram *ram = draw_rarely(2) ? &me.ram : &me.toys->vm.ram[draw_below(me.toys->vm.rams)];
+	const struct ram *ram = guest ? &me.toys->vm.ram[draw_below(me.toys->vm.rams)] : &me.ram;
 	struct ferry_add_ram add = {
 		.fd = ram->fd, .id = draw_below(3), .address = (uintptr_t)ram->map,
 		.size = ram->size, .offset = ram->offset,
@@ -158,11 +157,10 @@ static void unmap_ring(int i)
 		munmap(ring, FERRY_RING_DATA + 2 * me.size[i]);
 }
 
-static void add_channel(int fd)
+static void add_channel(int fd, int i)
 {
 	struct ferry_add_channel add = { .size = FERRY_RING_MIN << draw_below(4) };
 	long file = mutated_ioctl(fd, FERRY_ADD_CHANNEL, &add);
-	int i = slot();
 
 	if (file < 0)
 		return;
@@ -312,14 +310,38 @@ static void pass(int fd)
 	poll(&p, 1, draw_below(3));
 }
 
-/* From nothing to a pass, so that the rest has something to do. */
+/* A pass to its end, if this is all its channels. */
+static void whole_pass(int i)
+{
+	struct pollfd p = { .fd = me.device[i], .events = POLLIN };
+	struct ferry_pass pass = { .flags = draw_below(2) };
+
+	if (ferry_ioctl(me.device[i], FERRY_PASS, &pass))
+		return;
+	for (int times = 0; times < 100; times++) {
+		struct ferry_consume consume = { 0 };
+
+		if (ferry_ioctl(me.channel[i], FERRY_CONSUME, &consume))
+			return;
+		consume.bytes = consume.head - consume.tail;
+		ferry_ioctl(me.channel[i], FERRY_CONSUME, &consume);
+		if (poll(&p, 1, 1) > 0)
+			return;
+	}
+}
+
+/* From nothing to the first pass, so that the rest has something to do. */
 static void begin(int i)
 {
+	bool guest = draw_rarely(2);
+
 	replace(&me.device[i], open("/dev/kvmferry", O_RDWR | O_CLOEXEC));
-	attach(me.device[i]);
-	add_ram(me.device[i]);
-	add_channel(me.device[i]);
-	pass(me.device[i]);
+	attach(me.device[i], guest);
+	add_ram(me.device[i], guest);
+	if (draw_rarely(3))
+		add_ram(me.device[i], draw_rarely(2));
+	add_channel(me.device[i], i);
+	whole_pass(i);
 }
 
 static void step(void)
@@ -331,19 +353,22 @@ static void step(void)
 		begin(i);
 		break;
 	case 1:
-		attach(fd);
+		attach(fd, draw_rarely(2));
 		break;
 	case 2:
-		add_ram(fd);
+		add_ram(fd, draw_rarely(2));
 		break;
 	case 3:
-		add_channel(fd);
+		add_channel(fd, slot());
 		break;
 	case 4:
-	case 5:
 		pass(fd);
 		break;
+	case 5:
+		whole_pass(i);
+		break;
 	case 6:
+		ask(fd);
 		ask(fd);
 		break;
 	case 7:

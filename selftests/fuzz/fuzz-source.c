@@ -518,21 +518,20 @@ static void disk_ends(uint8_t number)
 }
 
 /* Until the source has begun this pass, of which it does not say a word. */
-static bool await_pass(uint64_t pass)
+static void await_pass(uint64_t pass, int *patience)
 {
 	bool begun = false;
 
-	for (int ms = 0; !begun && ms < PEER_WAIT_MS; ms++) {
+	for (; !begun && *patience; --*patience) {
 		lock();
 		begun = world.pass >= pass;
 		unlock();
 		if (!begun)
 			poll(NULL, 0, 1);
 	}
-	return begun;
 }
 
-static void take(const struct script_step *step, int *waits)
+static void take(const struct script_step *step, int *patience)
 {
 	switch (step->what) {
 	case SCRIPT_FRAME:
@@ -542,12 +541,10 @@ static void take(const struct script_step *step, int *waits)
 		peer_say(world.control, step->bytes, step->length);
 		break;
 	case SCRIPT_WAIT:
-		if (*waits && !peer_hear_frame(world.control, PEER_WAIT_MS))
-			(*waits)--;
+		peer_hear_frame(world.control, patience);
 		break;
 	case SCRIPT_PASS:
-		if (*waits && step->length && !await_pass(step->bytes[0]))
-			(*waits)--;
+		await_pass(step->length ? step->bytes[0] : 0, patience);
 		break;
 	case SCRIPT_DEVICE:
 		lock();
@@ -576,11 +573,11 @@ static void take(const struct script_step *step, int *waits)
 static void *play(void *unused)
 {
 	struct script_step step;
-	int waits = PEER_WAITS;
+	int patience = PEER_PATIENCE;
 
 	(void)unused;
 	while (script_next(&world.script, &step))
-		take(&step, &waits);
+		take(&step, &patience);
 	peer_shut(&world.control);
 	lock();
 	peer_shut(&world.device);

@@ -12,7 +12,6 @@
  *    stays guarded;
  *  - no file, thread or memory is left over.
  */
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -44,7 +43,7 @@ static struct {
 	int stream[MAX_STREAMS];
 	uint32_t sequence[MAX_STREAMS];
 	struct arrival waiting[MAX_STREAMS + 4];
-	unsigned int waits;
+	unsigned int arrivals;	/* how many of them */
 	int knock;		/* an eventfd: someone waits */
 
 	/* QEMU */
@@ -100,11 +99,11 @@ bool acceptor_next(struct acceptor *a, struct arrival *arrival)
 
 	(void)a;
 	lock();
-	any = world.waits;
+	any = world.arrivals;
 	if (any) {
 		*arrival = world.waiting[0];
 		memmove(&world.waiting[0], &world.waiting[1],
-			--world.waits * sizeof(world.waiting[0]));
+			--world.arrivals * sizeof(world.waiting[0]));
 	} else if (read(world.knock, &count, sizeof(count)) < 0) {
 		any = false;
 	}
@@ -362,13 +361,13 @@ static int dial(enum wire_kind kind, unsigned int channel)
 	int pair[2];
 
 	lock();
-	if (world.waits == sizeof(world.waiting) / sizeof(world.waiting[0])) {
+	if (world.arrivals == sizeof(world.waiting) / sizeof(world.waiting[0])) {
 		unlock();
 		return -1;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
 		abort();
-	arrival = &world.waiting[world.waits++];
+	arrival = &world.waiting[world.arrivals++];
 	*arrival = (struct arrival){
 		.link = { .fd = pair[1] },
 		.preamble = { .version = WIRE_VERSION, .kind = kind, .channel = channel },
@@ -432,7 +431,7 @@ static void qemu_is(uint8_t how)
 	peer_ring(world.event);
 }
 
-static void take(const struct script_step *step, int *waits)
+static void take(const struct script_step *step, int *patience)
 {
 	switch (step->what) {
 	case SCRIPT_FRAME:
@@ -445,8 +444,7 @@ static void take(const struct script_step *step, int *waits)
 		peer_say(world.control, step->bytes, step->length);
 		break;
 	case SCRIPT_WAIT:
-		if (*waits && !peer_hear_frame(world.control, PEER_WAIT_MS))
-			(*waits)--;
+		peer_hear_frame(world.control, patience);
 		break;
 	case SCRIPT_STREAM:
 		say_records(step);
@@ -480,11 +478,11 @@ static void take(const struct script_step *step, int *waits)
 static void *play(void *unused)
 {
 	struct script_step step;
-	int waits = PEER_WAITS;
+	int patience = PEER_PATIENCE;
 
 	(void)unused;
 	while (script_next(&world.script, &step))
-		take(&step, &waits);
+		take(&step, &patience);
 	lock();
 	peer_shut(&world.device);
 	unlock();
@@ -504,7 +502,7 @@ static void set_up(const uint8_t *data, size_t size)
 {
 	world.agent = pthread_self();
 	world.script = (struct script){ data, data + size };
-	world.waits = 0;
+	world.arrivals = 0;
 	for (unsigned int i = 0; i < MAX_STREAMS; i++)
 		world.stream[i] = -1;
 	world.knock = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -523,8 +521,8 @@ static void set_up(const uint8_t *data, size_t size)
 
 static void clean_up(void)
 {
-	while (world.waits)
-		close(world.waiting[--world.waits].link.fd);
+	while (world.arrivals)
+		close(world.waiting[--world.arrivals].link.fd);
 	peer_shut(&world.device);
 	close(world.knock);
 	close(world.event);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "peer.h"
 #include "wire.h"
 
@@ -50,18 +51,20 @@ static bool hear(int fd, uint8_t *bytes, size_t length, int timeout_ms)
 	return true;
 }
 
-bool peer_hear_frame(int fd, int timeout_ms)
+void peer_hear_frame(int fd, int *patience)
 {
 	uint8_t header[WIRE_FRAME_SIZE], payload[WIRE_MAX_PAYLOAD];
+	int64_t deadline = clock_ms() + *patience;
 	struct wire_frame frame;
 	const char *why;
 
-	if (fd < 0 || !hear(fd, header, sizeof(header), timeout_ms))
-		return false;
-	/* What an agent says is a frame. */
-	if (wire_get_frame(&frame, header, sizeof(header), &why))
-		abort();
-	return hear(fd, payload, frame.length, timeout_ms);
+	if (fd >= 0 && hear(fd, header, sizeof(header), *patience)) {
+		/* What an agent says is a frame. */
+		if (wire_get_frame(&frame, header, sizeof(header), &why))
+			abort();
+		hear(fd, payload, frame.length, *patience);
+	}
+	*patience = clock_left(deadline);
 }
 
 void peer_drain(int fd)

@@ -11,16 +11,15 @@
 
 #include "script.h"
 
-#define PEER_WAIT_MS	50	/* for an answer: longer means that there is none */
-#define PEER_WAITS	5	/* that may be in vain in one conversation */
+#define PEER_PATIENCE	100	/* ms that a peer waits for answers in one conversation, in all */
 
 void peer_say(int fd, const void *bytes, size_t length);
 
 /* A frame from a step: its type, then its payload. */
 void peer_say_frame(int fd, const struct script_step *step);
 
-/* Waits for one frame of the agent, and forgets it. False if none came. */
-bool peer_hear_frame(int fd, int timeout_ms);
+/* Waits for one frame of the agent, as long as there is patience, and forgets it. */
+void peer_hear_frame(int fd, int *patience);
 
 /* Takes what is there to be read. */
 void peer_drain(int fd);
