@@ -22,11 +22,11 @@
 
 #include "attend.h"
 #include "check.h"
-#include "fuzz-target.h"
 #include "outgoing.h"
 #include "peer.h"
 #include "scratch.h"
 #include "script.h"
+#include "vm.h"
 
 #define REQUESTS	2	/* that are in doubt once the disk is cancelled */
 
@@ -569,7 +569,7 @@ static void take(const struct script_step *step, int *patience)
 	unlock();
 }
 
-/* After the last step the peer is gone, QEMU has decided, the storage has ended all, and the operator leaves. */
+/* After the last step the peer is gone, QEMU has decided, the storage has ended all, the operator leaves. */
 static void *play(void *unused)
 {
 	struct script_step step;

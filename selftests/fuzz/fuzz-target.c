@@ -22,12 +22,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fuzz-target.h"
 #include "peer.h"
 #include "repair.h"
 #include "scratch.h"
 #include "script.h"
 #include "target.h"
+#include "vm.h"
 
 #define MAX_GUARDS	4096
 #define MAX_STREAMS	8

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How the peers of fuzz-source and fuzz-target talk. Nothing here blocks for longer than it is told to; what the
- * agent does not take is lost, as is what is said on a descriptor of -1.
+ * How the peers of fuzz-source and fuzz-target talk. Nothing here blocks for longer than it is told
+ * to; what the agent does not take is lost, as is what is said on a descriptor of -1.
  */
 #ifndef KVMFERRY_FUZZ_PEER_H
 #define KVMFERRY_FUZZ_PEER_H

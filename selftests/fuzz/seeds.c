@@ -13,12 +13,12 @@
 #include "../unit/recorded.h"
 #include "codec.h"
 #include "fuzz-qmp.h"
-#include "fuzz-target.h"
 #include "hash.h"
 #include "journal.h"
 #include "repair.h"
 #include "scratch.h"
 #include "script.h"
+#include "vm.h"
 
 /* ------------------------------------------------------------------------
  * A seed under way

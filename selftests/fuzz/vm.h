@@ -2,8 +2,8 @@
 /*
  * The VM of fuzz-source.c and fuzz-target.c, as their seeds know it.
  */
-#ifndef KVMFERRY_FUZZ_TARGET_H
-#define KVMFERRY_FUZZ_TARGET_H
+#ifndef KVMFERRY_FUZZ_VM_H
+#define KVMFERRY_FUZZ_VM_H
 
 /* Two RAM blocks: a chunk and a bit, and less than one. */
 #define FUZZ_RAM0		"ram0"
@@ -16,4 +16,4 @@
 
 #define FUZZ_ID			"0123456789abcde"	/* of the migration, with its NUL */
 
-#endif /* KVMFERRY_FUZZ_TARGET_H */
+#endif /* KVMFERRY_FUZZ_VM_H */
