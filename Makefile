@@ -102,7 +102,7 @@ unit: ## the unit tests, into build/unit/
 	$(if $(wildcard selftests/unit/Makefile),$(call in_folder,unit))
 
 .PHONY: fuzz
-fuzz: ## fuzz everything that reads bytes from the network: [SECONDS_EACH=20]
+fuzz: ## fuzz everything that others can say to the agent: [SECONDS_EACH=20]
 	+@$(MAKE) -C selftests/fuzz TOP=$(CURDIR) BUILD=$(BUILD) $(if $(SECONDS_EACH),SECONDS_EACH=$(SECONDS_EACH)) run
 
 .PHONY: check
@@ -112,6 +112,22 @@ check: setup ## build everything, run all tests: [KERNEL=NAME] [ONLY=PATTERN]
 .PHONY: check-model
 check-model: setup ## search the model of the switchover for ways to break it (minutes)
 	@selftests/model/check.sh --long
+
+.PHONY: fuzz-coverage
+fuzz-coverage: ## how much of each source file the fuzzers' corpora reach
+	+@$(MAKE) -C selftests/fuzz TOP=$(CURDIR) BUILD=$(BUILD) coverage
+
+.PHONY: fuzz-ioctl
+fuzz-ioctl: KERNEL := $(or $(KERNEL),debug)
+fuzz-ioctl: setup selftests ## fuzz the kernel's ABI in an emulated host, and tell what it reached: [MINUTES=10] [SEED=N] [KERNEL=debug]
+	@selftests/abi/long.sh '$(KERNEL)' $(or $(MINUTES),10) $(SEED)
+
+.PHONY: soak
+soak: KERNEL := $(or $(KERNEL),debug)
+soak: setup agent selftests ## migrations with everything left to chance: [N=20] [SEED=N] [KERNEL=debug]
+	+@$(MAKE) modules KERNEL=$(KERNEL)
+	@selftests/vm/host.sh --kernel $(KERNEL) --timeout $$((600 + $(or $(N),20) * 180)) -- \
+		env $(if $(SEED),KVMFERRY_SEED=$(SEED)) selftests/migration/soak.sh $(or $(N),20)
 
 .PHONY: check-oracle
 check-oracle: setup ## the long runs of the tracking oracle

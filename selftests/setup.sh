@@ -40,6 +40,7 @@ dkms                    the test that installs the module as a user would
 sparse                  lint
 clang                   fuzzing
 libclang-rt-14-dev      fuzzing
+llvm                    how much of the agent the fuzzers reach
 clang-tidy              lint
 shellcheck              lint
 spin                    the model of the switchover

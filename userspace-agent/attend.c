@@ -36,6 +36,9 @@ static int take_digests(struct source *s, const struct wire_frame *frame,
 		return fail(why, "the target sent digests of %u RAM blocks instead of %u",
 			    s->theirs.rams, s->rams.count);
 	if (frame->type == WIRE_VERIFIED) {
+		if (!s->verifying)
+			return fail(why, "the target broke the protocol: it was not asked to read its RAM anew");
+		s->verifying = false;
 		s->verified = true;
 		return 0;
 	}
@@ -95,7 +98,7 @@ static int take_frame(struct source *s, const struct wire_frame *frame,
 	case WIRE_DISKS_READY:
 		return storage_take_ready(s, wire_get_disks_ready(payload), why);
 	case WIRE_GUARDED:
-		if (!s->storage.begun)
+		if (!s->storage.complete)
 			break;
 		s->storage.guarded = true;
 		return 0;

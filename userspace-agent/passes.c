@@ -297,6 +297,7 @@ int passes_verify(struct source *s, struct failure *why)
 			 s->storage.reads);
 		return 0;
 	}
+	s->verifying = true;
 	if (frames_queue(&s->control, WIRE_VERIFY, NULL, 0, why) ||
 	    attend_flushed(s, why) || expect(s, true, ours, why) ||
 	    attend_until(s, is_verified, "the target did not read its RAM anew",

@@ -126,6 +126,7 @@ struct source {
 	uint64_t codecs;		/* what READY allows, bit (1 << FERRY_CODEC_x) */
 	bool ready;			/* it has come */
 	bool running;			/* RUNNING has come */
+	bool verifying;			/* VERIFY was sent, and not answered */
 	bool verified;			/* VERIFIED has come: @theirs is of that */
 	bool told_abort;		/* ABORT came: no need to send one */
 	uint64_t pass_done;		/* number of the last PASS_DONE */

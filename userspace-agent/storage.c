@@ -204,6 +204,7 @@ int storage_drain(struct source *s, struct failure *why)
 		if (tell_doubt(s, i, why))
 			return -1;
 	tell_cancelled(s);
+	s->storage.complete = true;
 	return frames_queue(&s->control, WIRE_DOUBT_END, NULL, 0, why);
 }
 

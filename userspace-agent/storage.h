@@ -36,6 +36,7 @@ struct source;
  * @reads:	of these, reads that were in doubt when all was told
  * @doubt:	ranges that the target was told of and that have not ended
  * @told:	ranges that it was told of in all
+ * @complete:	that was all of them: DOUBT_END
  * @guarded:	the target guards them
  * @open:	it guards nothing any more
  * @settling:	the VM is gone, and we wait for the storage
@@ -52,6 +53,7 @@ struct storage {
 	unsigned int reads;
 	unsigned int doubt;
 	unsigned int told;
+	bool complete;
 	bool guarded;
 	bool open;
 	bool settling;
