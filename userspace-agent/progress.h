@@ -13,6 +13,7 @@
  *			the time to the end (null: not known), ended, and the
  *			counts below
  *	decision	pass, decision, reason, expected_blackout_ms,
+ *			overhead_ms (what of that does not depend on RAM),
  *			pending_pages, floor_pages
  *	slowdown	pass, pages_per_s, max_slowdown: the VM is limited to this
  *			from now on
