@@ -41,9 +41,10 @@ static unsigned int clip(uint64_t ms)
 unsigned int converge_overhead(const struct converge *c)
 {
 	uint64_t us = CONVERGE_ROUND_TRIPS * c->round_trip_us + c->storage_us;
+	uint64_t device = c->device_bytes ? c->device_bytes : CONVERGE_DEVICE_BYTES;
 
 	if (c->stream_bytes_per_s)
-		us += CONVERGE_DEVICE_BYTES * 1000000ull / c->stream_bytes_per_s;
+		us += device * 1000000 / c->stream_bytes_per_s;
 	return clip(CONVERGE_FIXED_MS + us / 1000);
 }
 

@@ -11,7 +11,7 @@
  * rarely is. The rate is that of the last pass long enough to measure one. Both err on
  * the side of a longer blackout. The overhead is what does not depend on RAM:
  *
- *	overhead = 30 ms + 8 * round trip + storage + 1 MiB / stream
+ *	overhead = 30 ms + 8 * round trip + storage + device state / stream
  *
  *	30 ms		stopping the VM, saving and loading its devices, the records
  *	round trip	the least that TCP has measured. Somebody waits for the other side
@@ -19,7 +19,8 @@
  *			RUNNING), and about four more times TCP waits for leave to send
  *			more of the device state at once
  *	storage		what `stop` waits for on disks that are drained: see blockstats.h
- *	1 MiB		device state: 0.3 MB are usual, 0.8 with a VGA. QEMU does not tell
+ *	device state	as large as when the VM came here; if it did not come by a migration of
+ *			ours, 1 MiB: 0.3 MB are usual, 0.8 with a VGA. QEMU does not tell
  *			its size before the VM is stopped, and there is no rehearsal: whatever
  *			saves device state stops the VM
  *	stream		what the streams take in a second while bytes wait. Streams that
@@ -75,7 +76,7 @@
 
 #define CONVERGE_FIXED_MS	30	/* as measured with small device states */
 #define CONVERGE_ROUND_TRIPS	8
-#define CONVERGE_DEVICE_BYTES	(1u << 20)
+#define CONVERGE_DEVICE_BYTES	(1u << 20)	/* if nobody knows */
 #define CONVERGE_PAGE_BYTES	4144	/* bytes of a page on the wire at worst */
 
 #define CONVERGE_UNKNOWN	UINT_MAX	/* instead of milliseconds */
@@ -103,6 +104,7 @@ struct converge {
 	unsigned int downtime_ms;	/* the limit */
 	unsigned int max_passes;
 	unsigned int max_slowdown;	/* percent; 0: never slow the VM down */
+	uint64_t device_bytes;		/* 0: not known */
 	/* To be filled in before each decision, as last measured; 0: not measured. */
 	uint64_t round_trip_us;
 	uint64_t storage_us;

@@ -220,6 +220,7 @@ int passes_converge(struct source *s, struct failure *why)
 		.downtime_ms = s->options->downtime_ms,
 		.max_passes = s->options->max_passes,
 		.max_slowdown = s->options->max_slowdown,
+		.device_bytes = journal_device_bytes(s->options->state_dir, s->vm),
 	};
 	s->blackout_ms = CONVERGE_UNKNOWN;
 	progress_passes_begin(&s->progress, s->options->downtime_ms);

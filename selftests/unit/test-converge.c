@@ -384,6 +384,9 @@ static void test_overhead_is_what_was_measured(void **state)
 	assert_int_equal(converge_overhead(&c), 30 + 40 + 20);
 	c.stream_bytes_per_s = 10 * MIB;
 	assert_int_equal(converge_overhead(&c), 30 + 40 + 20 + 100);
+	c.device_bytes = MIB / 4;
+	assert_int_equal(converge_overhead(&c), 30 + 40 + 20 + 25);
+	c.device_bytes = 0;
 	assert_int_equal(converge_budget(&c), 300 - 190);
 	assert_int_equal(converge_blackout(&c, 0), 190);
 	c.storage_us = UINT64_MAX / 2;
