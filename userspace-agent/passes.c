@@ -224,6 +224,9 @@ int passes_converge(struct source *s, struct failure *why)
 	};
 	s->blackout_ms = CONVERGE_UNKNOWN;
 	progress_passes_begin(&s->progress, s->options->downtime_ms);
+	/* So that what is measured after a pass is of that pass. */
+	if (measure_overhead(s, why))
+		return -1;
 	do {
 		if (pass_and_decide(s, &decision, why))
 			return -1;
