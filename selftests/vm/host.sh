@@ -155,7 +155,7 @@ start_qemu() {
 	local interpreter=(-accel "tcg,thread=multi") cards=()
 	[ "$icount" = 0 ] || interpreter=(-accel "tcg,thread=single" -icount "shift=0")
 	[ "$link" = 0 ] || cards=(-netdev "hubport,id=n0,hubid=0" -netdev "hubport,id=n1,hubid=0"
-		-device "virtio-net-pci,netdev=n0,romfile=" -device "virtio-net-pci,netdev=n1,romfile=")
+		-device "e1000e,netdev=n0,romfile=" -device "e1000e,netdev=n1,romfile=")
 	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 "${interpreter[@]}" -cpu EPYC,+svm,+npt,-cx16 \
 		-smp $((smp + 1)) -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
