@@ -59,7 +59,7 @@ heard() {
 # encrypted_by kernel|openssl: who encrypted the last migration from a, and whether the kernel agrees
 encrypted_by() {
 	local kernel
-	kernel=$(on_host a awk '$1 == "TlsTxSw" { print $2 }' /proc/net/tls_stat 2>/dev/null || true)
+	kernel=$(on_host a sed -n 's/^TlsTxSw[[:space:]]*//p' /proc/net/tls_stat 2>/dev/null || true)
 	ktap_note "encrypted by $(sent_event a "done" | jq -r .tls); sockets that the kernel has encrypted so far: ${kernel:-none}"
 	told a "done" ".tls == \"$1\"" && says_so "$1" && case $1 in
 	kernel) [ "${kernel:-0}" -gt "$encrypted" ] ;;
