@@ -120,9 +120,10 @@ static size_t compose(const struct journal *j, char text[RECORD_SIZE])
 	n = snprintf(text, RECORD_SIZE,
 		     RECORD_HEAD
 		     "vm %s\nmigration %s\nside %s\nstate %s\npeer %s\n"
-		     "pid %d\nstarted %" PRIu64 "\ntime %lld\n",
+		     "pid %d\nstarted %" PRIu64 "\ntime %lld\ndevice_bytes %" PRIu64 "\n",
 		     j->vm, id, side_names[j->side], state_names[j->state],
-		     j->peer, (int)j->pid, j->started, (long long)time(NULL));
+		     j->peer, (int)j->pid, j->started, (long long)time(NULL),
+		     j->device_bytes);
 	n += sprintf(text + n, "checksum %016" PRIx64 "\n",
 		     checksum(text, (size_t)n));
 	return (size_t)n;
@@ -144,6 +145,8 @@ static bool take_value(struct journal *j, const char *key, const char *value)
 		return sscanf(value, "%d", &j->pid) == 1;
 	if (!strcmp(key, "started"))
 		return sscanf(value, "%" SCNu64, &j->started) == 1;
+	if (!strcmp(key, "device_bytes"))
+		return sscanf(value, "%" SCNu64, &j->device_bytes) == 1;
 	if (!strcmp(key, "side")) {
 		n = lookup(side_names, 2, value);
 		j->side = (enum journal_side)n;
@@ -430,6 +433,24 @@ bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, siz
 	struct attempt a = { .id = id, .size = size };
 
 	return each_record(dir, vm, visit_attempt, &a);
+}
+
+static int visit_device_bytes(const char *path, void *opaque)
+{
+	uint64_t *bytes = opaque;
+	struct journal j;
+
+	if (!journal_read(&j, path, NULL) && j.device_bytes > *bytes)
+		*bytes = j.device_bytes;
+	return 0;
+}
+
+uint64_t journal_device_bytes(const char *dir, const char *vm)
+{
+	uint64_t bytes = 0;
+
+	each_record(dir, vm, visit_device_bytes, &bytes);
+	return bytes;
 }
 
 /* The other side of the same migration may keep its record in the same directory. */

@@ -64,6 +64,7 @@ struct journal {
 	char peer[256];			/* HOST:PORT of the other side */
 	pid_t pid;			/* of the QEMU here */
 	uint64_t started;		/* when it started, clock ticks after boot */
+	uint64_t device_bytes;		/* its device state had when it came here; 0: not known */
 	char path[PATH_MAX];		/* of the file */
 };
 
@@ -119,6 +120,15 @@ int journal_admits(const char *dir, enum journal_side side, const char *vm,
  * True if this host was its target, and its record still says "incoming".
  */
 bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, size_t size);
+
+/**
+ * journal_device_bytes - how large was the VM's device state when it came here?
+ * @dir:	state directory
+ * @vm:		from qemu_identity()
+ *
+ * Returns bytes, or 0 if no record tells.
+ */
+uint64_t journal_device_bytes(const char *dir, const char *vm);
 
 /**
  * journal_forget - remove what earlier migrations left about a VM

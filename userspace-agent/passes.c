@@ -116,12 +116,14 @@ static bool goes_on(enum converge_decision decision)
 static void tell_decision(struct source *s, enum converge_decision decision)
 {
 	progress_event(&s->progress, "decision",
-		       json_pack("{s:I, s:s, s:s, s:o, s:I, s:I}", "pass",
+		       json_pack("{s:I, s:s, s:s, s:o, s:I, s:I, s:I}", "pass",
 				 (json_int_t)s->pass, "decision",
 				 goes_on(decision) ? "again" : "switch",
 				 "reason", converge_reason(decision),
 				 "expected_blackout_ms",
 				 progress_blackout(s->blackout_ms),
+				 "overhead_ms",
+				 (json_int_t)converge_overhead(&s->converge),
 				 "pending_pages",
 				 (json_int_t)s->last.status.pending,
 				 "floor_pages",
@@ -181,6 +183,14 @@ static int tell_floor(struct source *s, struct failure *why)
 	return kernel_group(&s->kernel, &group, why);
 }
 
+/* What the blackout takes besides RAM, as far as it can be measured before. */
+static int measure_overhead(struct source *s, struct failure *why)
+{
+	s->converge.round_trip_us = connection_round_trip_us(&s->control.link);
+	s->converge.stream_bytes_per_s = s->last.compression.rate;
+	return storage_expect(s, &s->converge.storage_us, why);
+}
+
 /* One pass, and what follows from it. */
 static int pass_and_decide(struct source *s, enum converge_decision *decision,
 			   struct failure *why)
@@ -190,10 +200,11 @@ static int pass_and_decide(struct source *s, enum converge_decision *decision,
 	if (begin(s, false, why) || finish(s, why))
 		return -1;
 	pass = measure(s);
-	if (kernel_counts(&s->kernel, true, &s->last, why))
+	if (kernel_counts(&s->kernel, true, &s->last, why) || measure_overhead(s, why))
 		return -1;
 	pass.pending = s->last.status.pending;
 	*decision = converge_after(&s->converge, &pass, &s->blackout_ms);
+	s->progress.eta.downtime_ms = converge_budget(&s->converge);
 	progress_pass(&s->progress, &s->last, s->blackout_ms, true);
 	if (tell_floor(s, why) || slow_down(s, decision, why))
 		return -1;
@@ -209,9 +220,13 @@ int passes_converge(struct source *s, struct failure *why)
 		.downtime_ms = s->options->downtime_ms,
 		.max_passes = s->options->max_passes,
 		.max_slowdown = s->options->max_slowdown,
+		.device_bytes = journal_device_bytes(s->options->state_dir, s->vm),
 	};
 	s->blackout_ms = CONVERGE_UNKNOWN;
 	progress_passes_begin(&s->progress, s->options->downtime_ms);
+	/* So that what is measured after a pass is of that pass. */
+	if (measure_overhead(s, why))
+		return -1;
 	do {
 		if (pass_and_decide(s, &decision, why))
 			return -1;

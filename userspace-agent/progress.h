@@ -13,6 +13,7 @@
  *			the time to the end (null: not known), ended, and the
  *			counts below
  *	decision	pass, decision, reason, expected_blackout_ms,
+ *			overhead_ms (what of that does not depend on RAM),
  *			pending_pages, floor_pages
  *	slowdown	pass, pages_per_s, max_slowdown: the VM is limited to this
  *			from now on
@@ -24,7 +25,8 @@
  *			(CPU time of the kernel's threads), kernel_memory_bytes
  *			(all that the module took), cpu_ms and memory_bytes (what the agent
  *			took, at most), requests_cancelled, writes_in_doubt, held (the
- *			operator may have to open some of its disk), qemu, kernel, backend, and the counts below
+ *			operator may have to open some of its disk), tls (who encrypted the
+ *			data streams: "kernel", "openssl", or null), qemu, kernel, backend, and the counts below
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
  *			"paused-here" (QEMU did not continue it), "gone" (its QEMU
  *			has ended) or "in-doubt"

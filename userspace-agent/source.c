@@ -71,7 +71,7 @@ static json_t *summary(const struct source *s)
 	const struct ferry_status *k = &s->last.status;
 	uint64_t sent = kernel_sent(k), raw = sent << FERRY_PAGE_SHIFT;
 	json_t *object =
-		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:s}",
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s?, s:s, s:s, s:s}",
 			  "status", "moved",
 			  "passes", (json_int_t)s->pass,
 			  "pages_sent", (json_int_t)sent,
@@ -88,6 +88,7 @@ static json_t *summary(const struct source *s)
 			  "requests_cancelled", (json_int_t)s->storage.cancelled,
 			  "writes_in_doubt", (json_int_t)s->storage.told,
 			  "held", s->held,
+			  "tls", s->encrypts,
 			  "qemu", qmp_version(s->qmp),
 			  "kernel", s->kernel.info.version,
 			  "backend", policy_backend(s->last.group.backend));

@@ -122,6 +122,7 @@ struct source {
 
 	/* The target */
 	struct tls *tls;		/* NULL: in clear text */
+	const char *encrypts;		/* the data streams, see tls_encrypts() */
 	struct frames control;
 	uint64_t codecs;		/* what READY allows, bit (1 << FERRY_CODEC_x) */
 	bool ready;			/* it has come */

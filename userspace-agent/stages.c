@@ -163,6 +163,14 @@ static int open_stream(struct source *s, unsigned int i, struct failure *why)
 				why);
 }
 
+/* Who encrypts is the same for all streams, and asked as long as there is one. */
+static void tell_encryption(struct source *s)
+{
+	s->encrypts = tls_encrypts(&s->sender[0].link);
+	if (s->encrypts)
+		log_info("the data streams are encrypted by: %s", s->encrypts);
+}
+
 static int act_connect(struct source *s, struct failure *why)
 {
 	struct connection link;
@@ -183,6 +191,7 @@ static int act_connect(struct source *s, struct failure *why)
 	for (i = 0; i < s->options->channels; i++)
 		if (open_stream(s, i, why))
 			return -1;
+	tell_encryption(s);
 	return 0;
 }
 

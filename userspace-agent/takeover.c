@@ -65,6 +65,7 @@ int takeover_begin(struct target *t)
 
 	t->stage = TARGET_COMMITTED;
 	t->commit_by = clock_ms() + target_timeout_ms(t);
+	t->journal.device_bytes = t->tunnel.received;
 	/* Run without a record, the VM could run twice after a crash: then rather not at all. */
 	if (journal_write(&t->journal, JOURNAL_OWNS, &t->why))
 		return -1;

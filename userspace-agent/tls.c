@@ -408,7 +408,14 @@ int tls_connect(struct tls *t, struct connection *c, const char *host,
 		if (!can_go_on(c, deadline))
 			return fail(why, "no TLS with the target: it does not answer in time");
 	}
-	log_debug("TLS 1.3 with %s, encrypted by %s", SSL_get_cipher_name(c->ssl),
-		  BIO_get_ktls_send(SSL_get_wbio(c->ssl)) ? "the kernel" : "OpenSSL");
+	log_debug("TLS 1.3 with %s, encrypted by: %s", SSL_get_cipher_name(c->ssl),
+		  tls_encrypts(c));
 	return 0;
+}
+
+const char *tls_encrypts(const struct connection *c)
+{
+	if (!c->ssl)
+		return NULL;
+	return BIO_get_ktls_send(SSL_get_wbio(c->ssl)) ? "kernel" : "openssl";
 }

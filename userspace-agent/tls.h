@@ -11,7 +11,9 @@
  *			the authority has signed, so it must be one for these hosts alone.
  *	a shared key	both have the same file with a secret key.
  *
- * Where the kernel can, it encrypts what is sent (kTLS); nobody sees a difference.
+ * Where the kernel can, it encrypts what is sent (kTLS: the module "tls"); the other side sees no
+ * difference. It does not decrypt what is received before OpenSSL 3.2, which is the first that
+ * can have it do so for TLS 1.3.
  */
 #ifndef KVMFERRY_TLS_H
 #define KVMFERRY_TLS_H
@@ -101,5 +103,8 @@ bool tls_missed(struct connection *c);
  */
 int tls_connect(struct tls *t, struct connection *c, const char *host,
 		int64_t deadline, struct failure *why);
+
+/* Who encrypts what is sent there, after the handshake: "kernel", "openssl"; NULL without TLS. */
+const char *tls_encrypts(const struct connection *c);
 
 #endif /* KVMFERRY_TLS_H */

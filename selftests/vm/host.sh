@@ -9,6 +9,7 @@
 #     --smp N             CPUs for the command, 2; there is one more, see init.sh
 #     --icount 0|1        1: one CPU in all, whose time stamp counter counts the instructions that it executes, one a
 #                         nanosecond; no guests. 0 if not given
+#     --link 0|1          1: two network cards, eth0 and eth1, with a cable from one to the other. 0 if not given
 #     --timeout SECONDS   600, for all: boot, command, checks
 #     --append "..."      more kernel parameters
 #     --console FILE      where the kernel's console goes, build/vm/NAME-PID.log if not given
@@ -31,13 +32,14 @@ top=$(cd "$here/../.." && pwd)
 say() { echo "host.sh: $*" >&2; }
 die() { say "$*"; exit 126; }
 
-kernel='' memory=3072 smp=2 icount=0 timeout=600 append='' console='' npt=1
+kernel='' memory=3072 smp=2 icount=0 link=0 timeout=600 append='' console='' npt=1
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2 ;;
 	--memory) memory=$2 ;;
 	--smp) smp=$2 ;;
 	--icount) icount=$2 ;;
+	--link) link=$2 ;;
 	--timeout) timeout=$2 ;;
 	--append) append=$2 ;;
 	--console) console=$2 ;;
@@ -152,8 +154,10 @@ close_pipes() {
 # No cmpxchg16b, which the kernel can do without: QEMU 7.2 may leave rubbish in the flags behind it, the trap flag
 # included, and an interrupt that comes just then makes it last. The kernel dies of a debug exception in kmalloc().
 start_qemu() {
-	local interpreter=(-accel "tcg,thread=multi")
+	local interpreter=(-accel "tcg,thread=multi") cards=()
 	[ "$icount" = 0 ] || interpreter=(-accel "tcg,thread=single" -icount "shift=0")
+	[ "$link" = 0 ] || cards=(-netdev "hubport,id=n0,hubid=0" -netdev "hubport,id=n1,hubid=0"
+		-device "e1000e,netdev=n0,romfile=" -device "e1000e,netdev=n1,romfile=")
 	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 "${interpreter[@]}" -cpu EPYC,+svm,+npt,-cx16 \
 		-smp $((smp + 1)) -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
@@ -162,7 +166,7 @@ start_qemu() {
 		-device virtio-serial-pci \
 		-chardev file,id=out,path="$run/out",append=on -device virtserialport,chardev=out,name=out \
 		-chardev file,id=verdict,path="$run/verdict",append=on -device virtserialport,chardev=verdict,name=verdict \
-		-device virtio-rng-pci \
+		-device virtio-rng-pci "${cards[@]}" \
 		-fsdev local,id=root,path="$system",security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=root,mount_tag=root \
 		-fsdev local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap \

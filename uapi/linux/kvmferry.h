@@ -628,8 +628,7 @@ struct ferry_ring {
  * @bytes:	in: how many, from the tail on
  * @idle_ns:	in: for how long the network could have taken more, since this was last
  *		told: the sender was late, or the target did not read. Where there is
- *		much of that, less effort is made to compress. 0: the network is what
- *		bytes wait for, or nobody knows
+ *		much of that, less effort is made to compress. 0: not told this time
  * @head:	out: the head
  * @tail:	out: the tail, after the bytes were consumed
  *
