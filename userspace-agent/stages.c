@@ -266,14 +266,17 @@ static int act_settle(struct source *s, struct failure *why)
 	return passes_verify(s, why);
 }
 
-/* Records that say that the VM is here, as it came here once, must not outlive COMMIT. */
+/*
+ * Records that say that the VM is here, as it came here once, must not stand next to
+ * "committed": whoever finds both shall know that it has come back since.
+ */
 static int act_commit(struct source *s, struct failure *why)
 {
-	if (attend_flushed(s, why) ||
-	    journal_write(&s->journal, JOURNAL_COMMITTED, why))
+	if (attend_flushed(s, why))
 		return -1;
 	s->forgot = journal_forget(s->options->state_dir, &s->journal);
-	if (frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
+	if (journal_write(&s->journal, JOURNAL_COMMITTED, why) ||
+	    frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
 		return -1;
 	/*
 	 * The buffer was empty: no byte gone means that the target cannot know, and
