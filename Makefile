@@ -77,10 +77,26 @@ $(BUILD)/agent/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent
 	@echo "  CC  $<"
 	@$(CC) $(AGENT_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/agent:
+# with the named fault points of fault.h: what has none is that of the agent itself
+FAULT_SOURCES := $(shell grep -l '"fault.h"' userspace-agent/*.c)
+FAULT_OBJECTS := $(patsubst userspace-agent/%.c,$(BUILD)/agent/fault/%.o,$(FAULT_SOURCES))
+PLAIN_OBJECTS := $(filter-out $(patsubst userspace-agent/%.c,$(BUILD)/agent/%.o,$(FAULT_SOURCES)),$(AGENT_OBJECTS))
+
+.PHONY: agent-fault
+agent-fault: $(BUILD)/kvmferry-fault ## the agent for tests of crashes, build/kvmferry-fault
+
+$(BUILD)/kvmferry-fault: $(PLAIN_OBJECTS) $(FAULT_OBJECTS)
+	@echo "  LD  $(notdir $@)"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(AGENT_LIBS)
+
+$(BUILD)/agent/fault/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent/fault
+	@echo "  CC  $< (fault points)"
+	@$(CC) $(AGENT_CFLAGS) -DFERRY_FAULT $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/agent $(BUILD)/agent/fault:
 	@mkdir -p $@
 
--include $(AGENT_OBJECTS:.o=.d)
+-include $(AGENT_OBJECTS:.o=.d) $(FAULT_OBJECTS:.o=.d)
 
 # --- tests: every folder below selftests/ that has programs to build has a Makefile
 
@@ -88,7 +104,7 @@ TEST_FOLDERS := $(filter-out unit fuzz,$(patsubst selftests/%/Makefile,%,$(wildc
 in_folder = +@$(MAKE) -C selftests/$(1) TOP=$(CURDIR) BUILD=$(BUILD)
 
 .PHONY: selftests
-selftests: $(TEST_FOLDERS:%=selftests-%) ## the programs that the tests run
+selftests: agent-fault $(TEST_FOLDERS:%=selftests-%) ## the programs that the tests run
 
 .PHONY: $(TEST_FOLDERS:%=selftests-%)
 $(TEST_FOLDERS:%=selftests-%): selftests-%:

@@ -140,8 +140,8 @@ static const char recover_help[] =
 "  --qmp SOCK          QMP socket of the VM's QEMU here. Should the VM run although it\n"
 "                      was committed to the other host, it is stopped\n"
 "  --vm NAME           the VM's UUID, else its name; all that have records if neither is given\n"
-"  --peer FILE         what kvmferry recover --json says on the other host; - is\n"
-"                      standard input\n"
+"  --peer FILE         what kvmferry recover --vm NAME --json says on the other\n"
+"                      host; - is standard input\n"
 "  --apply             do it: continue the VM here, or end its QEMU if it is on the other\n"
 "                      host; if it may be on either, have it here\n"
 COMMON_HELP

@@ -151,15 +151,16 @@ bool journal_get_id(uint8_t id[WIRE_ID_SIZE], const char *text)
 
 static size_t compose(const struct journal *j, char text[RECORD_SIZE])
 {
-	char id[ID_DIGITS + 1];
+	char id[ID_DIGITS + 1], after[ID_DIGITS + 1];
 	int n;
 
 	journal_put_id(id, j->id);
+	journal_put_id(after, j->after);
 	n = snprintf(text, RECORD_SIZE,
 		     RECORD_HEAD
-		     "vm %s\nmigration %s\nside %s\nstate %s\npeer %s\n"
+		     "vm %s\nmigration %s\nafter %s\nside %s\nstate %s\npeer %s\n"
 		     "pid %d\nstarted %" PRIu64 "\nagent %d\nagent-started %" PRIu64 "\ntime %lld\n",
-		     j->vm, id, side_names[j->side], state_names[j->state],
+		     j->vm, id, after, side_names[j->side], state_names[j->state],
 		     j->peer, (int)j->pid, j->started, (int)j->agent, j->agent_started,
 		     (long long)time(NULL));
 	n += sprintf(text + n, "checksum %016" PRIx64 "\n",
@@ -177,6 +178,8 @@ static bool take_value(struct journal *j, const char *key, const char *value)
 		       (int)sizeof(j->peer);
 	if (!strcmp(key, "migration"))
 		return journal_get_id(j->id, value);
+	if (!strcmp(key, "after"))
+		return journal_get_id(j->after, value);
 	if (!strcmp(key, "pid"))
 		return sscanf(value, "%d", &j->pid) == 1;
 	if (!strcmp(key, "started"))
@@ -254,31 +257,6 @@ int journal_read(struct journal *j, const char *path, struct failure *why)
 /* ------------------------------------------------------------------------
  * Durable writing
  * ------------------------------------------------------------------------ */
-
-int journal_init(struct journal *j, const char *dir, enum journal_side side,
-		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
-		 pid_t pid, struct failure *why)
-{
-	char hex[ID_DIGITS + 1];
-
-	*j = (struct journal){ .side = side, .pid = pid, .agent = getpid() };
-	j->started = start_of(pid);
-	j->agent_started = start_of(j->agent);
-	memcpy(j->id, id, WIRE_ID_SIZE);
-	snprintf(j->vm, sizeof(j->vm), "%s", vm);
-	snprintf(j->peer, sizeof(j->peer), "%s", peer);
-	journal_put_id(hex, id);
-	if (snprintf(j->path, sizeof(j->path), "%s/%s.%s.%s", dir, vm, hex,
-		     side_names[side]) >= (int)sizeof(j->path) - 4)
-		return fail(why, "%s: the path is too long", dir);
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		return fail(why, "%s: cannot make the directory of owner records: %m; give another one with --state-dir",
-			    dir);
-	if (access(dir, W_OK | X_OK))
-		return fail(why, "%s: cannot write owner records there: %m; give another directory with --state-dir",
-			    dir);
-	return 0;
-}
 
 /* Opens a directory for @sync, fsync() or syncfs(). */
 static int sync_by(int (*sync)(int fd), const char *dir)
@@ -428,6 +406,53 @@ int journal_each(const char *dir, const char *vm, journal_visit_fn *visit, void 
 	struct visit v = { .visit = visit, .opaque = opaque };
 
 	return each_record(dir, vm, visit_each, &v);
+}
+
+/*
+ * The migration by which the VM came here, which a later one need not be afraid of. Its record
+ * may have been deleted for one that was then rolled back.
+ */
+static int visit_came(const char *path, void *opaque)
+{
+	uint8_t *after = opaque;
+	struct journal j;
+
+	if (journal_read(&j, path, NULL))
+		return 0;
+	if (j.side == JOURNAL_TARGET && j.state != JOURNAL_INCOMING) {
+		memcpy(after, j.id, WIRE_ID_SIZE);
+		return 1;
+	}
+	if (j.side == JOURNAL_SOURCE && j.state == JOURNAL_OWNS)
+		memcpy(after, j.after, WIRE_ID_SIZE);
+	return 0;
+}
+
+int journal_init(struct journal *j, const char *dir, enum journal_side side,
+		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
+		 pid_t pid, struct failure *why)
+{
+	char hex[ID_DIGITS + 1];
+
+	*j = (struct journal){ .side = side, .pid = pid, .agent = getpid() };
+	j->started = start_of(pid);
+	j->agent_started = start_of(j->agent);
+	memcpy(j->id, id, WIRE_ID_SIZE);
+	snprintf(j->vm, sizeof(j->vm), "%s", vm);
+	snprintf(j->peer, sizeof(j->peer), "%s", peer);
+	journal_put_id(hex, id);
+	if (snprintf(j->path, sizeof(j->path), "%s/%s.%s.%s", dir, vm, hex,
+		     side_names[side]) >= (int)sizeof(j->path) - 4)
+		return fail(why, "%s: the path is too long", dir);
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return fail(why, "%s: cannot make the directory of owner records: %m; give another one with --state-dir",
+			    dir);
+	if (access(dir, W_OK | X_OK))
+		return fail(why, "%s: cannot write owner records there: %m; give another directory with --state-dir",
+			    dir);
+	if (side == JOURNAL_SOURCE)
+		each_record(dir, vm, visit_came, j->after);
+	return 0;
 }
 
 struct question {

@@ -58,12 +58,13 @@ struct journal {
 	uint64_t started;		/* when it started, clock ticks after boot */
 	pid_t agent;			/* that wrote it; 0: not said */
 	uint64_t agent_started;
+	uint8_t after[WIRE_ID_SIZE];	/* source: the migration by which it came; or zeros */
 	char path[PATH_MAX];		/* of the file */
 };
 
 /**
  * journal_init - fill in a record, without writing it
- * @dir:	state directory; made if it is missing
+ * @dir:	state directory; made if it is missing. It is looked through for how the VM came
  * @pid:	of the QEMU here
  *
  * Returns 0, or -1 with @why when @dir cannot be used.

@@ -54,11 +54,12 @@ int owners_read(struct owners *o, const char *dir, const char *vm, struct failur
 static json_t *record_json(const struct owner *owner)
 {
 	const struct journal *j = &owner->record;
-	char id[JOURNAL_ID_DIGITS + 1];
+	char id[JOURNAL_ID_DIGITS + 1], after[JOURNAL_ID_DIGITS + 1];
 
 	journal_put_id(id, j->id);
-	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:s}",
-			 "migration", id, "side", journal_side_name(j->side),
+	journal_put_id(after, j->after);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:s}",
+			 "migration", id, "after", after, "side", journal_side_name(j->side),
 			 "state", journal_state_name(j->state), "peer", j->peer,
 			 "pid", (int)j->pid, "qemu", owner->qemu, "agent", owner->agent,
 			 "file", j->path);
@@ -76,18 +77,19 @@ json_t *owners_json(const struct owners *o)
 static bool take_object(struct owner *owner, json_t *object)
 {
 	struct journal *j = &owner->record;
-	const char *id, *side, *state, *peer, *file;
+	const char *id, *after, *side, *state, *peer, *file;
 	int pid, qemu, agent;
 
-	if (json_unpack(object, "{s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:s}",
-			"migration", &id, "side", &side, "state", &state, "peer", &peer,
+	if (json_unpack(object, "{s:s, s:s, s:s, s:s, s:s, s:i, s:b, s:b, s:s}",
+			"migration", &id, "after", &after, "side", &side, "state", &state, "peer", &peer,
 			"pid", &pid, "qemu", &qemu, "agent", &agent, "file", &file))
 		return false;
 	*owner = (struct owner){ .qemu = qemu, .agent = agent, .record.pid = pid };
 	snprintf(j->peer, sizeof(j->peer), "%s", peer);
 	snprintf(j->path, sizeof(j->path), "%s", file);
-	return journal_get_id(j->id, id) && journal_side_of(side, &j->side) &&
-	       journal_state_of(state, &j->state) && j->state < JOURNAL_NONE;
+	return journal_get_id(j->id, id) && journal_get_id(j->after, after) &&
+	       journal_side_of(side, &j->side) && journal_state_of(state, &j->state) &&
+	       j->state < JOURNAL_NONE;
 }
 
 /* Is this line about @vm? It is taken then, 1; else 0; -1: it is malformed. */
@@ -173,29 +175,42 @@ static const struct owner *last(const struct owners *o)
 	return latest;
 }
 
+/* It left by this one, or did not come: so it is not here by it. */
+static bool is_past(const struct journal *j)
+{
+	return j->state == JOURNAL_INCOMING || j->state == JOURNAL_GONE;
+}
+
 static enum journal_side other(enum journal_side side)
 {
 	return side == JOURNAL_SOURCE ? JOURNAL_TARGET : JOURNAL_SOURCE;
 }
 
-/* The record that decides. Attempts that failed decide only if the other side speaks of them. */
+/* The record that decides. Unless the VM is here by one, the other host may know of a later one. */
 static const struct owner *choose(const struct owners *here, const struct owners *there)
 {
 	const struct owner *mine = last(here), *theirs = last(there);
 	const struct owner *same;
 
-	if (!mine || !theirs || mine->record.state != JOURNAL_INCOMING)
+	if (!mine || !theirs || !is_past(&mine->record))
 		return mine;
 	same = find(here, theirs->record.id, other(theirs->record.side));
 	return same ? same : mine;
 }
 
-/* Does any record say that the VM was on this host? */
-static bool was_there(const struct owners *o)
+/*
+ * Does any record say that the VM was on this host, but for how it came to the other one before
+ * the migration @mine?
+ */
+static bool was_there(const struct owners *o, const struct owner *mine)
 {
-	for (unsigned int i = 0; i < o->count; i++)
-		if (o->owner[i].record.state != JOURNAL_INCOMING)
+	for (unsigned int i = 0; i < o->count; i++) {
+		const struct journal *j = &o->owner[i].record;
+
+		if (j->state != JOURNAL_INCOMING &&
+		    memcmp(j->id, mine->record.after, sizeof(j->id)) != 0)
 			return true;
+	}
 	return false;
 }
 
@@ -216,7 +231,7 @@ static void ask_other(struct ruling *r, const struct owners *here, const struct 
 	r->there = state_of(r->theirs);
 	if (r->theirs)
 		return;
-	r->apart = side == JOURNAL_TARGET && was_there(there);
+	r->apart = side == JOURNAL_TARGET && was_there(there, r->mine);
 	if (!there->known || r->apart)
 		r->there = JOURNAL_UNKNOWN;
 }

@@ -245,9 +245,9 @@ static int take(struct recover *r, struct failure *why)
 		return run_target(r, why);
 	}
 	j = ruling->mine->record;
-	if (journal_remove(&j, why))
+	if (journal_write(&j, JOURNAL_OWNS, why))
 		return -1;
-	log_info("deleted %s: the VM is here again", j.path);
+	log_info("took the VM back: %s says that it is here", j.path);
 	return continue_vm(r, why);
 }
 

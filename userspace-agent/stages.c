@@ -40,6 +40,7 @@
 #include "check.h"
 #include "clock.h"
 #include "codec.h"
+#include "fault.h"
 #include "outgoing.h"
 #include "passes.h"
 #include "stages.h"
@@ -278,6 +279,7 @@ static int act_commit(struct source *s, struct failure *why)
 	if (journal_write(&s->journal, JOURNAL_COMMITTED, why) ||
 	    frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
 		return -1;
+	fault_point("source", "committed");
 	/*
 	 * The buffer was empty: no byte gone means that the target cannot know, and
 	 * with the connection closed it never will.
@@ -417,6 +419,7 @@ int stages_run(struct source *s, struct failure *why)
 
 		s->stage = stages[i].name;
 		progress_stage(&s->progress, stages[i].name, stages[i].doing);
+		fault_point("source", stages[i].name);
 		result = stages[i].act(s, why);
 		s->stage_ms[i] = (double)(clock_us() - begin) / 1000;
 		if (!result)

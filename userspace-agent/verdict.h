@@ -13,7 +13,7 @@
  *  - "committed" on the source and "incoming" or none on the target, and no other record
  *    that says that the VM was ever there: the COMMIT was lost on the way. The operator may
  *    continue either, but only one, and so that it outlasts the next crash: the source
- *    once its record is deleted, the target once the source's QEMU is ended.
+ *    once its record says "owns" again, the target once the source's QEMU is ended.
  *  - "committed" on the source and "owns" or "running" on a target whose QEMU is gone:
  *    the VM may have run there. What the source holds is older than its disks, and must
  *    never be continued; the VM begins anew from its disks.

@@ -605,7 +605,8 @@ end:	do
 	:: atomic { may_source -> let_run(SOURCE) }
 	:: atomic { may_target(1) -> let_run(1) }
 	:: atomic { may_target(2) -> let_run(2) }
-	/* Either, but only one: so the source's record goes first, or its QEMU. */
+	/* Either, but only one: so the source's record says so first (or goes, by hand), or its QEMU. */
+	:: atomic { may_take_back -> operator_knows = true; owner[SOURCE].seen = JOURNAL_OWNS }
 	:: atomic { may_take_back -> operator_knows = true; owner[SOURCE].seen = JOURNAL_NONE }
 	:: atomic { may_give_away(1) || may_give_away(2) -> operator_knows = true; qemu[SOURCE].guest = DEAD }
 	:: atomic { may_unclaim(1) -> operator_knows = true; owner[1].seen = JOURNAL_NONE }

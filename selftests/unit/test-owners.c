@@ -150,6 +150,28 @@ static void test_moved_on_is_not_lost(void **state)
 	assert_true(judge(A, true).apart);
 }
 
+/*
+ * From B to A by 1, back by 2, and that COMMIT was lost: what B has of 1 is no sign that it ran
+ * there by 2. Nor is it if 2 was tried before, and rolled back when the record of 1 was gone.
+ */
+static void test_how_it_came_is_no_sign(void **state)
+{
+	struct journal came = put(A, 1, JOURNAL_TARGET, JOURNAL_RUNNING);
+
+	(void)state;
+	put(B, 1, JOURNAL_SOURCE, JOURNAL_GONE);
+	put(A, 2, JOURNAL_SOURCE, JOURNAL_OWNS);
+	assert_int_equal(journal_remove(&came, NULL), 0);
+	put(A, 3, JOURNAL_SOURCE, JOURNAL_COMMITTED);
+	assert_ruled(A, true, "either", 3);
+	put(B, 3, JOURNAL_TARGET, JOURNAL_INCOMING);
+	assert_ruled(A, true, "either", 3);
+	assert_ruled(B, true, "either", 3);
+	put(B, 3, JOURNAL_TARGET, JOURNAL_OWNS);
+	assert_ruled(A, true, "target", 3);
+	assert_ruled(B, false, "target", 3);
+}
+
 static void test_a_damaged_record_is_no_answer(void **state)
 {
 	struct journal j = put(A, 1, JOURNAL_SOURCE, JOURNAL_OWNS);
@@ -241,6 +263,7 @@ int main(void)
 		TEST(test_what_came_back_is_later),
 		TEST(test_attempts_give_way),
 		TEST(test_moved_on_is_not_lost),
+		TEST(test_how_it_came_is_no_sign),
 		TEST(test_a_damaged_record_is_no_answer),
 		TEST(test_what_is_told_is_understood),
 		TEST(test_rubbish_is_no_answer),
