@@ -134,6 +134,11 @@ check-oracle: setup ## the long runs of the tracking oracle
 check-stress: setup ## the long migration runs
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/stress.list
 
+.PHONY: check-kill
+check-kill: setup agent selftests ## kill every part of a migration at every point of it (three quarters of an hour)
+	@for name in 6.1 6.12 7.3; do $(MAKE) modules KERNEL=$$name || exit 1; done
+	@selftests/kill.sh
+
 # These measure in one kernel of the list; build/bench/ has the results.
 BENCH_KERNEL = $(or $(KERNEL),6.1)
 

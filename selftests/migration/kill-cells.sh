@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # $from and $to are of who sources it
 # The kill matrix: who is killed when, and what is written down of it. Sourced.
 #
 # A cell is POINT/VICTIM. The point is one of userspace-agent/fault.h; the victim an agent, a QEMU or a host, each at the
@@ -56,8 +56,8 @@ cell_end() {
 	local side
 	side=$(side_of "$owner")
 	echo "# $1: the VM is with $side, by verdict $verdict; lost $lost, twice $twice, wrong bytes $wrong_bytes, debris $debris; $((SECONDS - started)) s"
-	[ -z "$results" ] || jq -cn --arg cell "$1" --argjson died $died --arg owner "$side" --arg verdict "$verdict" --argjson lost $lost \
-		--argjson twice $twice --argjson wrong_bytes "${wrong_bytes:-1}" --argjson debris "$debris" --argjson seconds $((SECONDS - started)) \
+	[ -z "$results" ] || jq -cn --arg cell "$1" --argjson died "$died" --arg owner "$side" --arg verdict "$verdict" --argjson lost "$lost" \
+		--argjson twice "$twice" --argjson wrong_bytes "${wrong_bytes:-1}" --argjson debris "$debris" --argjson seconds $((SECONDS - started)) \
 		'{$cell, $died, $owner, $verdict, $lost, $twice, $wrong_bytes, $debris, $seconds}' >"$results/$(kill_file "$1")"
 	[ "$lost$twice$wrong_bytes$debris" = 0000 ]
 }

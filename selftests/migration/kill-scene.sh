@@ -25,20 +25,6 @@ send_from() {
 	KVMFERRY_FAULT=$3 agent_start_send "$1" "$2" --insecure --json
 }
 
-# is_stopped HOST send|receive
-is_stopped() {
-	local stat
-	read -r stat 2>/dev/null <"/proc/$(cat "$GUEST_DIR/$1/$2.pid")/stat" && [[ ${stat##*) } == T* ]]
-}
-
-# await_point HOST send|receive: until it has stopped itself
-await_point() {
-	guest_until 90 is_stopped "$1" "$2" && return
-	ktap_note "the point was not reached; the agent said last:"
-	tail -n 3 "$GUEST_DIR/$1/$2.err" | sed 's/^/#   /'
-	return 1
-}
-
 # end_agent HOST send|receive: let it go on to its end, but a receiver to whom nobody came, which is told to end
 end_agent() {
 	host_signal "$1" "$2" -CONT
