@@ -351,7 +351,7 @@ static bool ends_in(const char *name, const char *end)
 
 #define TAIL_SIZE	(1 + ID_DIGITS + strlen(".source"))
 
-/* "VM.32 digits.source" or ".target": is it a record of @vm, or, if that is NULL, of any? */
+/* "VM.32 digits.source" or ".target": is it a record of @vm, or, if that is empty, of any? */
 static bool is_record(const char *name, const char *vm)
 {
 	size_t n = strlen(name);
@@ -359,7 +359,7 @@ static bool is_record(const char *name, const char *vm)
 
 	return *tail == '.' && strspn(tail + 1, "0123456789abcdef") == ID_DIGITS &&
 	       (ends_in(tail, ".source") || ends_in(tail, ".target")) &&
-	       (!vm || (strlen(vm) == n - TAIL_SIZE && !memcmp(name, vm, n - TAIL_SIZE)));
+	       (!*vm || (strlen(vm) == n - TAIL_SIZE && !memcmp(name, vm, n - TAIL_SIZE)));
 }
 
 /*
@@ -405,7 +405,7 @@ int journal_each(const char *dir, const char *vm, journal_visit_fn *visit, void 
 {
 	struct visit v = { .visit = visit, .opaque = opaque };
 
-	return each_record(dir, vm, visit_each, &v);
+	return each_record(dir, vm ? vm : "", visit_each, &v);
 }
 
 /*

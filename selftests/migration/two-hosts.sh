@@ -48,7 +48,7 @@ start() {
 	local kernel=kernel_$1 input output script
 	rm -f "$folder/$1".{in,out}
 	mkfifo "$folder/$1".{in,out}
-	"$top/selftests/vm/host.sh" --kernel "${!kernel}" --pair "$folder/$1" --input --memory 2048 --timeout 3000 \
+	"$top/selftests/vm/host.sh" --kernel "${!kernel}" --pair "$folder/$1" --input --smp 1 --memory 1536 --timeout 3000 \
 		--console "$top/build/vm/pair-$1.log" -- selftests/migration/pair-host.sh <"$folder/$1.in" >"$folder/$1.out" 2>"$folder/$1.err" &
 	script=$!
 	exec {input}>"$folder/$1.in" {output}<"$folder/$1.out"
