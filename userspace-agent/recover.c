@@ -305,6 +305,18 @@ static bool is_decided(const struct ruling *ruling)
 	       (is_ours(ruling) || is_theirs(ruling) || ruling->verdict == VERDICT_EITHER);
 }
 
+/* What the records say now that something was done. */
+static int look_again(struct recover *r, struct failure *why)
+{
+	char vm[QEMU_NAME_SIZE];
+
+	memcpy(vm, r->here.vm, sizeof(vm));
+	if (owners_read(&r->here, r->options->state_dir, vm, why))
+		return -1;
+	r->ruling = owners_judge(&r->here, &r->there);
+	return 0;
+}
+
 static enum exit_status conclude(struct recover *r)
 {
 	const struct ruling *ruling = &r->ruling;
@@ -312,18 +324,20 @@ static enum exit_status conclude(struct recover *r)
 
 	if (r->qmp)
 		stop_stray(r);
-	say_verdict(r, &text);
-	if (r->options->apply && is_decided(ruling) && apply(r, &why)) {
-		log_error("%s", why.text);
-		(r->options->json ? print_json : print)(r, why.text);
-		return EXIT_DOUBT;
+	if (r->options->apply && is_decided(ruling)) {
+		if (apply(r, &why) || look_again(r, &why)) {
+			log_error("%s", why.text);
+			(r->options->json ? print_json : print)(r, why.text);
+			return EXIT_DOUBT;
+		}
 	}
+	say_verdict(r, &text);
 	(r->options->json ? print_json : print)(r, text.text);
 	if (!ruling->known)
 		return EXIT_DONE;
 	if (!is_decided(ruling))
 		return EXIT_DOUBT;
-	return ruling->verdict == VERDICT_EITHER && !r->options->apply ? EXIT_DOUBT : EXIT_DONE;
+	return ruling->verdict == VERDICT_EITHER ? EXIT_DOUBT : EXIT_DONE;
 }
 
 static int read_peer(struct recover *r, const char *vm, struct failure *why)
