@@ -201,6 +201,7 @@ fi
 if [ $whole = 1 ]; then
 	on_machine fuzz make fuzz SECONDS_EACH=10
 	on_machine harness "$here/vm/selftest.sh"
+	on_machine migration/two-hosts timeout -k 30 900 "$here/migration/two-hosts.sh" cross
 	case " ${kernels//$'\n'/ } " in
 	*" debug "*) on_machine harness-debug "$here/vm/selftest.sh" debug ;;
 	esac

@@ -93,7 +93,7 @@ plug_pulled() {
 	[ ! -e "$folder/$1.pid" ] || kill -9 "$(cat "$folder/$1.pid")" 2>/dev/null || true
 	rm -f "$folder/$1.pid"
 	[ -n "${!input:-}" ] || return 0
-	wait "${!script}" || true
+	wait "${!script}" 2>/dev/null || true
 	eval "exec ${!input}>&- ${!output}<&-"
 	unset "$input" "$output"
 }
