@@ -29,6 +29,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 mkdir -p $results
+kill_cells agent qemu link host | grep -qE "$only" || { echo "kill.sh: no cell is called $only" >&2; exit 2; }
 
 is_good() { [ -s "$results/$(kill_file "$1")" ] && jq -e '.lost + .twice + .wrong_bytes + .debris == 0' "$results/$(kill_file "$1")" >/dev/null; }
 
@@ -67,9 +68,10 @@ summary() {
 	local all
 	all=$(kill_cells agent qemu link host | wc -l)
 	# shellcheck disable=SC2016 # jq's
-	cat /dev/null $results/*.json | jq -s --argjson cells "$all" '{ $cells, missing: ($cells - length),
-		died: (map(.died) | add), lost: (map(.lost) | add), twice: (map(.twice) | add),
-		wrong_bytes: (map(.wrong_bytes) | add), debris: (map(.debris) | add), results: . }' >build/kill.json
+	find $results -name '*.json' -exec cat {} + | jq -s --argjson cells "$all" '{ $cells, missing: ($cells - length),
+		died: (map(.died) | add // 0),
+		lost: (map(.lost) | add // 0), twice: (map(.twice) | add // 0), wrong_bytes: (map(.wrong_bytes) | add // 0),
+		debris: (map(.debris) | add // 0), results: . }' >build/kill.json
 	jq -r '"\(.cells) cells, \(.missing) without a result; died \(.died), lost \(.lost), twice \(.twice), wrong bytes \(.wrong_bytes), debris \(.debris)"' \
 		build/kill.json
 }
