@@ -77,10 +77,26 @@ $(BUILD)/agent/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent
 	@echo "  CC  $<"
 	@$(CC) $(AGENT_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/agent:
+# with the named fault points of fault.h: what has none is that of the agent itself
+FAULT_SOURCES := $(shell grep -l '"fault.h"' userspace-agent/*.c)
+FAULT_OBJECTS := $(patsubst userspace-agent/%.c,$(BUILD)/agent/fault/%.o,$(FAULT_SOURCES))
+PLAIN_OBJECTS := $(filter-out $(patsubst userspace-agent/%.c,$(BUILD)/agent/%.o,$(FAULT_SOURCES)),$(AGENT_OBJECTS))
+
+.PHONY: agent-fault
+agent-fault: $(BUILD)/kvmferry-fault ## the agent for tests of crashes, build/kvmferry-fault
+
+$(BUILD)/kvmferry-fault: $(PLAIN_OBJECTS) $(FAULT_OBJECTS)
+	@echo "  LD  $(notdir $@)"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(AGENT_LIBS)
+
+$(BUILD)/agent/fault/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent/fault
+	@echo "  CC  $< (fault points)"
+	@$(CC) $(AGENT_CFLAGS) -DFERRY_FAULT $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/agent $(BUILD)/agent/fault:
 	@mkdir -p $@
 
--include $(AGENT_OBJECTS:.o=.d)
+-include $(AGENT_OBJECTS:.o=.d) $(FAULT_OBJECTS:.o=.d)
 
 # --- tests: every folder below selftests/ that has programs to build has a Makefile
 
@@ -88,14 +104,11 @@ TEST_FOLDERS := $(filter-out unit fuzz,$(patsubst selftests/%/Makefile,%,$(wildc
 in_folder = +@$(MAKE) -C selftests/$(1) TOP=$(CURDIR) BUILD=$(BUILD)
 
 .PHONY: selftests
-selftests: $(TEST_FOLDERS:%=selftests-%) ## the programs that the tests run
+selftests: agent-fault $(TEST_FOLDERS:%=selftests-%) ## the programs that the tests run
 
 .PHONY: $(TEST_FOLDERS:%=selftests-%)
 $(TEST_FOLDERS:%=selftests-%): selftests-%:
 	$(call in_folder,$*)
-
-# which has an agent with faults, of the same objects
-selftests-migration: agent
 
 .PHONY: unit
 unit: ## the unit tests, into build/unit/
@@ -136,6 +149,11 @@ check-oracle: setup ## the long runs of the tracking oracle
 .PHONY: check-stress
 check-stress: setup ## the long migration runs
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/stress.list
+
+.PHONY: check-kill
+check-kill: setup agent selftests ## kill every part of a migration at every point of it (three quarters of an hour)
+	@for name in 6.1 6.12 7.3; do $(MAKE) modules KERNEL=$$name || exit 1; done
+	@selftests/kill.sh
 
 # These measure in one kernel of the list; build/bench/ has the results.
 BENCH_KERNEL = $(or $(KERNEL),6.1)

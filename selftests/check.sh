@@ -244,6 +244,7 @@ fi
 if [ $whole = 1 ]; then
 	start on_machine fuzz make fuzz SECONDS_EACH=10
 	start on_machine harness "$here/vm/selftest.sh"
+	start on_machine migration/two-hosts timeout -k 30 900 "$here/migration/two-hosts.sh" cross
 	case " ${kernels//$'\n'/ } " in
 	*" debug "*) start on_machine harness-debug "$here/vm/selftest.sh" debug ;;
 	esac

@@ -7,6 +7,7 @@
 
 #include "answer.h"
 #include "codec.h"
+#include "fault.h"
 #include "room.h"
 #include "takeover.h"
 
@@ -55,6 +56,7 @@ static int on_hello(struct target *t, const uint8_t *payload, size_t len)
 	    landing_open(&t->landing, &t->hello, t->wake, &t->why) || start_qemu(t))
 		return -1;
 
+	fault_point("target", "incoming");
 	t->stage = TARGET_RECEIVING;
 	log_info("receiving VM %s from %s: %" PRIu64 " MiB in %u RAM blocks over %u "
 		 "streams", t->in.vm, t->peer, t->in.rams.total >> 20, t->hello.rams,

@@ -18,6 +18,7 @@
 #include "codec.h"
 #include "diskshow.h"
 #include "policy.h"
+#include "recover.h"
 #include "source.h"
 #include "stat.h"
 #include "target.h"
@@ -130,6 +131,24 @@ OUTPUT_HELP
 "\n"
 "Exit status: 0 told, even if there is none; 1 not, or no such disk; 2 usage.\n";
 
+static const char recover_help[] =
+"Usage: kvmferry recover [OPTION]...\n"
+"\n"
+"Tells who may run a VM after a crash: from the owner record of this host and, where that\n"
+"is not enough, that of the other one.\n"
+"\n"
+"  --qmp SOCK          QMP socket of the VM's QEMU here. Should the VM run although it\n"
+"                      was committed to the other host, it is stopped\n"
+"  --vm NAME           the VM's UUID, else its name; all that have records if neither is given\n"
+"  --peer FILE         what kvmferry recover --vm NAME --json says on the other\n"
+"                      host; - is standard input\n"
+"  --apply             do it: continue the VM here, or end its QEMU if it is on the other\n"
+"                      host; if it may be on either, have it here\n"
+COMMON_HELP
+"\n"
+"Exit status: 0 it is certain (and done, with --apply), or there is no record; 1 QEMU does\n"
+"not answer; 2 usage; 3 nobody may run it, or the operator decides: the last line says how.\n";
+
 static const char main_help[] =
 "Usage: kvmferry COMMAND [OPTION]...\n"
 "\n"
@@ -140,6 +159,7 @@ static const char main_help[] =
 "  check      look whether a VM can be moved\n"
 "  stat       tell how the VMs that are being moved come along\n"
 "  disk       tell what is held of the disks of VMs, and why\n"
+"  recover    tell who may run a VM after a crash, and bring it about\n"
 "  help       this text, or that of a COMMAND\n"
 "  version    which kvmferry this is\n"
 "\n"
@@ -156,7 +176,7 @@ enum option_key {
 	OPT_BANDWIDTH, OPT_CPU_LIMIT, OPT_NICE,
 	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
-	OPT_STORAGE, OPT_DISK, OPT_OPEN,
+	OPT_STORAGE, OPT_DISK, OPT_OPEN, OPT_VM, OPT_PEER, OPT_APPLY,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
 
@@ -226,10 +246,18 @@ static const struct option disk_options[] = {
 	OUTPUT_OPTIONS
 };
 
+static const struct option recover_options[] = {
+	{ "vm", required_argument, NULL, OPT_VM },
+	{ "peer", required_argument, NULL, OPT_PEER },
+	{ "apply", no_argument, NULL, OPT_APPLY },
+	COMMON_OPTIONS
+};
+
 /* What any subcommand can be told. */
 struct options {
 	struct source_options send;
 	struct target_options receive;
+	struct recover_options recover;
 	enum journal_side side;
 	pid_t pid;
 	const char *disk;
@@ -369,6 +397,15 @@ static void set_option(struct options *o, enum option_key key, const char *value
 		break;
 	case OPT_OPEN:
 		o->open = true;
+		break;
+	case OPT_VM:
+		o->recover.vm = value;
+		break;
+	case OPT_PEER:
+		o->recover.peer = value;
+		break;
+	case OPT_APPLY:
+		o->recover.apply = true;
 		break;
 	case OPT_PID:
 		o->pid = (pid_t)number("pid", value, 1, INT_MAX);
@@ -555,6 +592,21 @@ static enum exit_status run_disk(int argc, char **argv)
 	return diskshow_run(o.disk, o.open, o.send.json);
 }
 
+static enum exit_status run_recover(int argc, char **argv)
+{
+	struct options o;
+
+	read_options(&o, argc, argv, recover_options, recover_help);
+	if (o.recover.apply && !o.send.qmp)
+		die(EXIT_USAGE, "--apply needs --qmp SOCK; see kvmferry recover --help");
+	if (o.recover.peer && !o.recover.vm && !o.send.qmp)
+		die(EXIT_USAGE, "--peer needs --vm NAME or --qmp SOCK; see kvmferry recover --help");
+	o.recover.qmp = o.send.qmp;
+	o.recover.state_dir = o.send.state_dir;
+	o.recover.json = o.send.json;
+	return recover_run(&o.recover);
+}
+
 static enum exit_status run_version(int argc, char **argv)
 {
 	(void)argc;
@@ -575,6 +627,7 @@ static const struct {
 	{ "check",	check_help,	run_check },
 	{ "stat",	stat_help,	run_stat },
 	{ "disk",	disk_help,	run_disk },
+	{ "recover",	recover_help,	run_recover },
 	{ "help",	main_help,	run_help },
 	{ "version",	main_help,	run_version },
 	/* As options, where habit looks for them. */

@@ -4,7 +4,9 @@
  */
 #include "fault.h"
 
-#ifdef KVMFERRY_FAULTS
+#ifdef FERRY_FAULT
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,5 +21,14 @@ bool fault(const char *name)
 			return true;
 	}
 	return false;
+}
+
+void fault_point(const char *side, const char *name)
+{
+	char both[64];
+
+	snprintf(both, sizeof(both), "%s:%s", side, name);
+	if (fault(both))
+		raise(SIGSTOP);
 }
 #endif

@@ -148,8 +148,8 @@ static enum exit_status tell_rolled_back(struct source *s, const char *reason)
 static enum exit_status tell_doubt(struct source *s, const char *reason)
 {
 	tell_failed(s, "in-doubt", reason);
-	log_error("the VM was committed to %s and is paused here: %s; if it runs there, or ever did, quit this QEMU (process %d); only if it never did and never will (no agent there, and no record of this VM but \"incoming\"), delete %s and continue it here (QMP: cont)",
-		  s->options->to, reason, (int)s->rams.pid, s->journal.path);
+	log_error("the VM was committed to %s and is paused here (QEMU is process %d): %s; kvmferry recover says where it may run, never continue it here before",
+		  s->options->to, (int)s->rams.pid, reason);
 	return EXIT_DOUBT;
 }
 

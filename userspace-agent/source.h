@@ -140,6 +140,7 @@ struct source {
 	int64_t blackout_end_us;	/* RUNNING came */
 	struct kernel_counts last;	/* the last that the kernel told */
 	bool qemu_gone;			/* it ended before the commit */
+	bool qemu_left;			/* ... or after it, which is no failure */
 	bool paused_here;		/* rollback could not make the VM run again */
 	bool held;			/* it runs there, and some of its disk may be held */
 };

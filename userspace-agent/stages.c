@@ -40,6 +40,7 @@
 #include "check.h"
 #include "clock.h"
 #include "codec.h"
+#include "fault.h"
 #include "outgoing.h"
 #include "passes.h"
 #include "privileges.h"
@@ -282,15 +283,19 @@ static int act_settle(struct source *s, struct failure *why)
 	return passes_verify(s, why);
 }
 
-/* Records that say that the VM is here, as it came here once, must not outlive COMMIT. */
+/*
+ * Records that say that the VM is here, as it came here once, must not stand next to
+ * "committed": whoever finds both shall know that it has come back since.
+ */
 static int act_commit(struct source *s, struct failure *why)
 {
-	if (attend_flushed(s, why) ||
-	    journal_write(&s->journal, JOURNAL_COMMITTED, why))
+	if (attend_flushed(s, why))
 		return -1;
 	s->forgot = journal_forget(s->options->state_dir, &s->journal);
-	if (frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
+	if (journal_write(&s->journal, JOURNAL_COMMITTED, why) ||
+	    frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
 		return -1;
+	fault_point("source", "committed");
 	/*
 	 * The buffer was empty: no byte gone means that the target cannot know, and
 	 * with the connection closed it never will.
@@ -430,6 +435,7 @@ int stages_run(struct source *s, struct failure *why)
 
 		s->stage = stages[i].name;
 		progress_stage(&s->progress, stages[i].name, stages[i].doing);
+		fault_point("source", stages[i].name);
 		result = stages[i].act(s, why);
 		s->stage_ms[i] = (double)(clock_us() - begin) / 1000;
 		if (!result)

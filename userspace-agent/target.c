@@ -459,11 +459,12 @@ static enum exit_status conclude(struct target *t)
 	if (!t->why.text[0] || t->stage == TARGET_SETTLING)
 		return tell_done(t);
 	if (t->stage >= TARGET_COMMITTED) {
-		log_error("the VM belongs to this host but could not be run: %s; quit "
-			  "QEMU on the source and say \"cont\" to QEMU here; should that be "
-			  "gone, %s", t->why.text, t->in.asked ?
+		log_error("the VM belongs to this host but could not be run: %s; continue it: "
+			  "kvmferry recover --apply; should QEMU be gone, %s%s", t->why.text,
+			  t->in.asked ?
 			  "begin the VM anew from its disks: it may have run here, and the source is too old" :
-			  "delete the source's record and say \"cont\" to QEMU there");
+			  "it never ran here: kvmferry recover has it back on the source once this is deleted: ",
+			  t->in.asked ? "" : t->journal.path);
 		tell_failure(t, "in-doubt");
 		return EXIT_DOUBT;
 	}

@@ -37,7 +37,7 @@ far() {
 	shape "netem delay 20ms"
 	move a b || return 1
 	told a decision '.overhead_ms >= 30 + 8 * 20 and .expected_blackout_ms >= .overhead_ms' || return 1
-	bytes=$(sed -n 's/^device_bytes //p' "$GUEST_DIR"/b/state/*.target)
+	bytes=$(sed -n 's/^device-bytes //p' "$GUEST_DIR"/b/state/*.target)
 	ktap_note "$(sent_event a decision | jq -r '"expected \(.expected_blackout_ms) ms, of which \(.overhead_ms) are not RAM"')"
 	ktap_note "$(sent_event a "done" | jq .blackout_ms) ms it was; $bytes bytes of device state came, $(sent_event a "done" |
 		jq .device_bytes) left"

@@ -116,7 +116,7 @@ given_up() { interrupted && [ ! -e "/proc/$decoder" ]; }
 armed() {
 	local status=0 plain=$GUEST_DIR/kvmferry.plain
 	mv "$GUEST_DIR/kvmferry" "$plain"
-	cp "$KVMFERRY_BUILD/migration/kvmferry-faults" "$GUEST_DIR/kvmferry"
+	cp "$KVMFERRY_BUILD/kvmferry-fault" "$GUEST_DIR/kvmferry"
 	export KVMFERRY_FAULT=$1
 	shift
 	"$@" || status=$?

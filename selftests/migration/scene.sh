@@ -214,3 +214,17 @@ sender_tells() {
 	tail -n 3 "$GUEST_DIR/$1/send.out" "$GUEST_DIR/$1/send.err" | cut -c1-300 | sed 's/^/#   /'
 	return 1
 }
+
+# is_stopped HOST send|receive: at the fault point that KVMFERRY_FAULT named (see userspace-agent/fault.h)
+is_stopped() {
+	local stat
+	read -r stat 2>/dev/null <"/proc/$(cat "$GUEST_DIR/$1/$2.pid")/stat" && [[ ${stat##*) } == T* ]]
+}
+
+# await_point HOST send|receive: until it has stopped itself
+await_point() {
+	guest_until 90 is_stopped "$1" "$2" && return
+	ktap_note "the point was not reached; the agent said last:"
+	tail -n 3 "$GUEST_DIR/$1/$2.err" | sed 's/^/#   /'
+	return 1
+}

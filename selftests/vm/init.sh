@@ -64,6 +64,29 @@ bring_build() {
 	mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=mmap build "$KVMFERRY_BUILD"
 }
 
+# The block device of this serial number.
+disk() {
+	local dir serial
+	for dir in /sys/block/vd*; do
+		read -r serial <"$dir/serial"
+		[ "$serial" != "$1" ] || echo "/dev/${dir##*/}"
+	done
+}
+
+# One of two hosts; see host.sh.
+bring_pair() {
+	local dir
+	/sbin/modprobe -a virtio_net virtio_blk ext4 || return 1
+	for dir in /sys/class/net/*/device; do
+		dir=${dir%/device}
+		ip link set "${dir##*/}" name pair
+	done
+	mkdir -p /var/lib/kvmferry
+	mount -t ext4 "$(disk disk)" /var/lib/kvmferry
+	export KVMFERRY_SHARED
+	KVMFERRY_SHARED=$(disk shared)
+}
+
 # Kernel log lines that no test may leave behind.
 complaints() {
 	dmesg | busybox awk -f "$KVMFERRY_TOP/selftests/lib/complaints.awk"
@@ -131,6 +154,7 @@ hostname kvmferry
 ip link set lo up
 bring_modules
 bring_build
+[ -z "$KVMFERRY_PAIR" ] || bring_pair || echo "kvmferry: no pair"
 ulimit -l unlimited
 ulimit -c 0
 verdict=$(port verdict)
@@ -146,7 +170,7 @@ cat /run/out >"$(port out)" 4>&- &
 output=$!
 exec 5>/run/out
 cd "$KVMFERRY_TOP" || exit 1
-/usr/bin/setsid -w /bin/bash "$run/command" </dev/null >&5 2>&5 4>&- 5>&-
+/usr/bin/setsid -w /bin/bash "$run/command" <"$([ "$KVMFERRY_INPUT" = 1 ] && port in || echo /dev/null)" >&5 2>&5 4>&- 5>&-
 status=$?
 kill_leftovers
 exec 5>&-
