@@ -387,7 +387,8 @@ static int prove(const struct disk *d, int fd, uint64_t key, uint64_t theirs,
 
 int fence_expel(const struct disk *d, uint64_t key, uint64_t theirs, struct failure *why)
 {
-	struct pr_preempt p = { .old_key = theirs, .new_key = key, .type = TYPE };
+	/* The kernel hands the first on as the key of the host that asks, the second as the other's. */
+	struct pr_preempt p = { .old_key = key, .new_key = theirs, .type = TYPE };
 	int fd = open_device(d, why);
 	int result;
 
