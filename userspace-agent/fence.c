@@ -204,8 +204,8 @@ static int read_registry(const struct disk *d, int fd, struct registry *r,
 	if (length > KEYS_MAX * 8)
 		return fail(why, "disk %s: more than %d keys are registered there", d->path,
 			    KEYS_MAX);
-	for (; r->keys < (unsigned int)length / 8; r->keys++)
-		r->key[r->keys] = key_at(answer + ANSWER_HEAD + r->keys * 8);
+	for (size_t at = 0; at < (size_t)length / 8; at++)
+		r->key[r->keys++] = key_at(answer + ANSWER_HEAD + at * 8);
 	length = ask(d, fd, READ_RESERVATION, answer, why);
 	if (length >= 16)
 		r->holder = key_at(answer + ANSWER_HEAD);

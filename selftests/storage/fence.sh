@@ -29,8 +29,20 @@ refuses() {
 
 pattern() { head -c $((blocks * 4096)) /dev/zero | tr '\0' "$1"; }
 
-# put DISK LETTER AT: blocks of this letter
-put() { pattern "$2" | dd of="/dev/mapper/$1" bs=4096 seek="$3" oflag=direct iflag=fullblock status=none 2>"$dir/put.$1"; }
+# put DISK LETTER AT: blocks of this letter, in one request
+put() {
+	pattern "$2" | dd of="/dev/mapper/$1" bs=$((blocks * 4096)) seek="$(($3 * 4096))" oflag=direct,seek_bytes \
+		iflag=fullblock status=none 2>"$dir/put.$1"
+}
+
+# It is under way at the source.
+is_sent() {
+	local tries=100
+	until [[ $(disk status source) == *" 1 in flight"* ]]; do
+		[ $((tries -= 1)) -gt 0 ] || { ktap_note "$(disk status source)"; return 1; }
+		sleep 0.1
+	done
+}
 
 # stale LETTER AT: how many of the blocks are not of it, as the storage itself has them
 stale() {
@@ -80,8 +92,7 @@ late() {
 	begin && disk suspend held || return 1
 	put source o "$at" &
 	writer=$!
-	sleep 1
-	[ "$(stale o "$at")" = $blocks ] || { ktap_note "it was not held"; return 1; }
+	is_sent || return 1
 	"$@" && put target n "$at" || return 1
 	disk resume held
 	landed=0
@@ -157,10 +168,9 @@ no_scsi() {
 # (To make the device fast is to let it carry out what it has, so that comes after the question.)
 aborted() {
 	begin || return 1
-	disk reload slow $mib delay "$loop 0 0 $loop 0 3000"
+	disk reload slow $mib delay "$loop 0 0 $loop 0 10000"
 	put source o 300 &
-	sleep 1
-	expel || return 1
+	is_sent && expel || return 1
 	ktap_note "when the target goes on, $(stale o 300) blocks are still to be written"
 	[ "$(stale o 300)" = 0 ] || return 1
 	disk reload slow $mib delay "$loop 0 0 $loop 0 0"
@@ -170,10 +180,9 @@ aborted() {
 
 # Why the agent waits for what was sent before it has reserved the disk: this storage does not abort it.
 older() {
-	disk reload slow $mib delay "$loop 0 0 $loop 0 3000"
+	disk reload slow $mib delay "$loop 0 0 $loop 0 10000"
 	put source o 400 &
-	sleep 1
-	begin && expel || return 1
+	is_sent && begin && expel || return 1
 	ktap_note "when the target goes on, $(stale o 400) blocks are still to be written"
 	[ "$(stale o 400)" = $blocks ] || return 1
 	disk reload slow $mib delay "$loop 0 0 $loop 0 0"
