@@ -133,8 +133,8 @@ static const char disk_help[] =
 "  --open              open all that is guarded of it. Only if nothing is in doubt any\n"
 "                      more on the VM's former host, or that host is fenced: a late write\n"
 "                      would land on newer data\n"
-"  --unfence           end its reservation against the VM's former host (--fence pr), once\n"
-"                      that host was restarted\n"
+"  --unfence           end the reservation that --fence pr has left: against the VM's former\n"
+"                      host, once that was restarted, or of a migration that broke off\n"
 OUTPUT_HELP
 "\n"
 "Exit status: 0 told, even if there is none; 1 not, or no such disk; 2 usage.\n";

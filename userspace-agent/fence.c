@@ -247,7 +247,7 @@ static int command(const struct disk *d, int fd, unsigned long request, void *ar
 static int must(int result, const struct disk *d, const char *what, struct failure *why)
 {
 	return result == CONFLICT ?
-		fail(why, "disk %s: cannot %s: somebody else uses persistent reservations there",
+		fail(why, "disk %s: cannot %s: somebody else has changed its persistent reservations",
 		     d->path, what) : result;
 }
 
@@ -263,7 +263,8 @@ static int clear(const struct disk *d, int fd, uint64_t key, struct failure *why
 {
 	struct pr_clear c = { .key = key };
 
-	return must(command(d, fd, IOC_PR_CLEAR, &c, why), d, "end its reservation", why);
+	return must(command(d, fd, IOC_PR_CLEAR, &c, why), d, "end its reservation from this host",
+		    why);
 }
 
 static int reserve(const struct disk *d, int fd, uint64_t key, struct failure *why)
@@ -404,16 +405,16 @@ int fence_expel(const struct disk *d, uint64_t key, uint64_t theirs, struct fail
 	return result;
 }
 
-/* That of the fence: as its holder this host has the same key. */
-static int find_fence(const struct disk *d, int fd, uint64_t *key, struct failure *why)
+/* As the holder this host has that key; any other is refused by the storage. */
+static int find_holder(const struct disk *d, int fd, uint64_t *key, struct failure *why)
 {
 	struct registry r;
 
 	if (read_registry(d, fd, &r, why))
 		return -1;
 	*key = r.holder;
-	return is_ours(r.holder) && side_of(r.holder) == FENCE_TARGET ? 0 :
-		fail(why, "disk %s: it is not fenced", d->path);
+	return is_ours(r.holder) ? 0 :
+		fail(why, "disk %s: no migration has it reserved", d->path);
 }
 
 int fence_lift(const struct disk *d, struct failure *why)
@@ -424,7 +425,7 @@ int fence_lift(const struct disk *d, struct failure *why)
 
 	if (fd < 0)
 		return -1;
-	result = find_fence(d, fd, &key, why) || clear(d, fd, key, why) ? -1 : 0;
+	result = find_holder(d, fd, &key, why) || clear(d, fd, key, why) ? -1 : 0;
 	close(fd);
 	return result;
 }

@@ -75,7 +75,10 @@ int fence_leave(const struct disk *d, uint64_t key, struct failure *why);
  */
 int fence_expel(const struct disk *d, uint64_t key, uint64_t theirs, struct failure *why);
 
-/* Ends the reservation that fence_expel() left, of whatever migration it was. */
+/*
+ * Ends the reservation that fence_expel() has left here, or a source that died, of whatever
+ * migration it was.
+ */
 int fence_lift(const struct disk *d, struct failure *why);
 
 #endif /* KVMFERRY_FENCE_H */

@@ -8,7 +8,7 @@ set -eu
 . "$(dirname "$0")/disk-scene.sh"
 
 GUEST_DISK=virtio-blk
-threads=6 rounds=${EXT4_ROUNDS:-4}
+threads=6 rounds=${EXT4_ROUNDS:-2}
 
 # synced HOST: the numbers of the last files that are durable, one for each thread
 synced() {
