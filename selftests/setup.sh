@@ -28,6 +28,7 @@ busybox-static          what is in it
 qemu-system-x86         the emulated host, and the guests in it
 qemu-utils              disk images of the guests
 iproute2                network name spaces of the migration tests
+e2fsprogs               file systems of the guests
 dmsetup                 device-mapper targets of the storage tests
 fio                     requests for bench-storage
 util-linux              flock, setsid

@@ -34,6 +34,7 @@
  * @state_dir:	directory of the durable owner record
  * @timeout_s:	seconds without a sign of life of the other side before the
  *		migration is given up, and seconds that QEMU may take for one step
+ * @fence:	the source reserves disks, so that we can fence it off
  * @keep_target: leave the target's QEMU running after a failure, for a look at it
  */
 struct target_options {
@@ -44,6 +45,7 @@ struct target_options {
 	bool json;
 	const char *state_dir;
 	unsigned int timeout_s;
+	bool fence;
 	bool keep_target;
 };
 
