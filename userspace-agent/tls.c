@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +278,21 @@ static void configure(struct tls *t)
 			    SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
+/*
+ * The kernel looks for its module "tls" when a socket asks for it the first time. Have it do so
+ * now, with a socket that it refuses, and not while the other side waits for our handshake.
+ */
+static void wake_kernel(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) && errno != ENOTCONN)
+		log_debug("the kernel does not encrypt TLS: %m");
+	close(fd);
+}
+
 struct tls *tls_open(const struct tls_options *o, bool server, struct failure *why)
 {
 	struct tls *t = calloc(1, sizeof(*t));
@@ -289,6 +306,7 @@ struct tls *tls_open(const struct tls_options *o, bool server, struct failure *w
 		goto err_close;
 	}
 	configure(t);
+	wake_kernel();
 	if (o->psk && (o->cert || o->key || o->ca)) {
 		fail(why, "TLS takes either --tls-psk or certificates, not both");
 		goto err_close;
