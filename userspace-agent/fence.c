@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Persistent reservations of disks. What changes them goes through linux/pr.h, which
- * device-mapper passes on to every path; what is read goes through SG_IO, as
- * kernels before 7.0 cannot read them otherwise.
+ * device-mapper passes on to every path. The rest goes through SG_IO: to read them, as
+ * older kernels cannot otherwise; and to preempt and abort, as device-mapper makes
+ * a mere PREEMPT of IOC_PR_PREEMPT_ABORT (6.1 to 7.3: dm_pr_preempt() forgets its argument),
+ * and what the storage has already would still be written.
  */
 #include <dirent.h>
 #include <endian.h>
@@ -25,10 +27,11 @@
 #define KEY_PREFIX	0x4b5646u	/* "KVF" */
 #define KEYS_MAX	64
 #define TRIES		4		/* a unit attention is told once for each path, say */
-#define READ_TIMEOUT	30000		/* ms */
+#define TIMEOUT		120000		/* ms; to abort requests may take long */
 
-/* See the comment in fence.h. */
+/* See the comment in fence.h; for linux/pr.h, and for SCSI. */
 #define TYPE		PR_WRITE_EXCLUSIVE_REG_ONLY
+#define SCSI_TYPE	5
 
 uint64_t fence_key(enum fence_side side, const uint8_t id[WIRE_ID_SIZE])
 {
@@ -132,6 +135,8 @@ struct registry {
 enum { READ_KEYS = 0, READ_RESERVATION = 1 };
 
 #define PR_IN		0x5e
+#define COMMAND_SIZE	10
+#define CONFLICT	0x18	/* RESERVATION CONFLICT, of SCSI and of linux/pr.h */
 #define ANSWER_HEAD	8
 #define ANSWER_SIZE	(ANSWER_HEAD + KEYS_MAX * 8)
 
@@ -146,40 +151,52 @@ static unsigned int sense_key(const struct sg_io_hdr *io)
 static int refuse_answer(const struct disk *d, const struct sg_io_hdr *io,
 			 struct failure *why)
 {
-	if (io->status == 0x18)
-		return fail(why, "disk %s: another host has it reserved, in the old way (RESERVE)",
-			    d->path);
 	if (sense_key(io) == ILLEGAL_REQUEST)
 		return fail(why, "disk %s: its storage has no persistent reservations; leave --fence out",
 			    d->path);
-	return fail(why, "disk %s: its storage does not tell its reservations (status %#x, %#x, %#x; sense key %u)",
+	return fail(why, "disk %s: its storage does not do what reservations need (status %#x, %#x, %#x; sense key %u)",
 		    d->path, io->status, io->host_status, io->driver_status, sense_key(io));
+}
+
+/* @data goes in @direction. Returns 0, CONFLICT, or -1 with @why. */
+static int send_scsi(const struct disk *d, int fd, uint8_t command[COMMAND_SIZE],
+		     int direction, uint8_t *data, unsigned int size, struct failure *why)
+{
+	uint8_t sense[32];
+	struct sg_io_hdr io = {
+		.interface_id = 'S', .dxfer_direction = direction,
+		.cmdp = command, .cmd_len = COMMAND_SIZE, .dxferp = data, .dxfer_len = size,
+		.sbp = sense, .mx_sb_len = sizeof(sense), .timeout = TIMEOUT,
+	};
+	int tries = TRIES;
+
+	do {
+		if (ioctl(fd, SG_IO, &io))
+			return fail(why, "disk %s: its storage is no SCSI device (%m), and only these can be fenced; leave --fence out",
+				    d->path);
+	} while (io.info & SG_INFO_CHECK && sense_key(&io) == UNIT_ATTENTION && --tries);
+	if (io.status == CONFLICT)
+		return CONFLICT;
+	return (io.info & SG_INFO_OK_MASK) == SG_INFO_OK ? 0 : refuse_answer(d, &io, why);
 }
 
 /* PERSISTENT RESERVE IN. Returns bytes of the list in @answer behind its head, or -1. */
 static int ask(const struct disk *d, int fd, unsigned int action,
 	       uint8_t answer[ANSWER_SIZE], struct failure *why)
 {
-	uint8_t sense[32], command[10] = {
+	uint8_t command[COMMAND_SIZE] = {
 		PR_IN, (uint8_t)action, [7] = ANSWER_SIZE >> 8, [8] = ANSWER_SIZE & 0xff,
 	};
-	struct sg_io_hdr io = {
-		.interface_id = 'S', .dxfer_direction = SG_DXFER_FROM_DEV,
-		.cmdp = command, .cmd_len = sizeof(command),
-		.dxferp = answer, .dxfer_len = ANSWER_SIZE,
-		.sbp = sense, .mx_sb_len = sizeof(sense), .timeout = READ_TIMEOUT,
-	};
 	uint32_t length;
-	int tries = TRIES;
+	int result;
 
-	do {
-		memset(answer, 0, ANSWER_SIZE);
-		if (ioctl(fd, SG_IO, &io))
-			return fail(why, "disk %s: its storage is no SCSI device (%m), and only these can be fenced; leave --fence out",
-				    d->path);
-	} while (io.info & SG_INFO_CHECK && sense_key(&io) == UNIT_ATTENTION && --tries);
-	if ((io.info & SG_INFO_OK_MASK) != SG_INFO_OK)
-		return refuse_answer(d, &io, why);
+	memset(answer, 0, ANSWER_SIZE);
+	result = send_scsi(d, fd, command, SG_DXFER_FROM_DEV, answer, ANSWER_SIZE, why);
+	if (result == CONFLICT)
+		return fail(why, "disk %s: another host has it reserved, in the old way (RESERVE)",
+			    d->path);
+	if (result)
+		return -1;
 	memcpy(&length, answer + 4, sizeof(length));
 	return be32toh(length) > INT_MAX ? INT_MAX : (int)be32toh(length);
 }
@@ -223,8 +240,6 @@ static bool has_key(const struct registry *r, uint64_t key)
 /* ------------------------------------------------------------------------
  * Changing
  * ------------------------------------------------------------------------ */
-
-#define CONFLICT	0x18	/* RESERVATION CONFLICT, of SCSI and of linux/pr.h */
 
 /* Returns 0, CONFLICT, or -1 with @why. What failed otherwise was a unit attention, perhaps. */
 static int command(const struct disk *d, int fd, unsigned long request, void *argument,
@@ -386,16 +401,27 @@ static int prove(const struct disk *d, int fd, uint64_t key, uint64_t theirs,
 		     d->path);
 }
 
+#define PR_OUT			0x5f
+#define PREEMPT_AND_ABORT	5
+#define KEYS_SIZE		24	/* our key, the other's, flags */
+
+static int preempt_and_abort(const struct disk *d, int fd, uint64_t key, uint64_t theirs,
+			     struct failure *why)
+{
+	uint8_t command[COMMAND_SIZE] = { PR_OUT, PREEMPT_AND_ABORT, SCSI_TYPE, [8] = KEYS_SIZE };
+	uint64_t keys[KEYS_SIZE / sizeof(uint64_t)] = { htobe64(key), htobe64(theirs) };
+
+	return send_scsi(d, fd, command, SG_DXFER_TO_DEV, (uint8_t *)keys, KEYS_SIZE, why);
+}
+
 int fence_expel(const struct disk *d, uint64_t key, uint64_t theirs, struct failure *why)
 {
-	/* The kernel hands the first on as the key of the host that asks, the second as the other's. */
-	struct pr_preempt p = { .old_key = key, .new_key = theirs, .type = TYPE };
 	int fd = open_device(d, why);
 	int result;
 
 	if (fd < 0)
 		return -1;
-	result = command(d, fd, IOC_PR_PREEMPT_ABORT, &p, why);
+	result = preempt_and_abort(d, fd, key, theirs, why);
 	if (result == CONFLICT)
 		result = fail(why, "disk %s: the source cannot be fenced off, as its key or ours was removed there",
 			      d->path);

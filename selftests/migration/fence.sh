@@ -36,7 +36,11 @@ moved() {
 }
 
 # Possible only if nothing is reserved any more.
-moved_without() { guest_await $to && migrate_once $from $to && forget_source $from && well $to && turn; }
+moved_without() {
+	begin_load $from "depth=4 mix=writes" && guest_await $to && migrate_once $from $to || return 1
+	forget_source $from
+	well $to && turn
+}
 
 # The late writes come when the guest has gone on for long, and the storage refuses them.
 fenced() {
@@ -71,7 +75,7 @@ unfenced() {
 # refused SEND RECEIVE WORDS: before anything happens
 refused() {
 	local sent=0
-	guest_await $to || return 1
+	begin_load $from "depth=4 mix=writes" && guest_await $to || return 1
 	agent_receive $to --insecure --json $2
 	agent_send $from $to --insecure --json $1 || sent=$?
 	host_signal $to receive -TERM || true
