@@ -22,6 +22,7 @@
 
 #include "attend.h"
 #include "check.h"
+#include "clock.h"
 #include "outgoing.h"
 #include "peer.h"
 #include "scratch.h"
@@ -520,15 +521,17 @@ static void disk_ends(uint8_t number)
 /* Until the source has begun this pass, of which it does not say a word. */
 static void await_pass(uint64_t pass, int *patience)
 {
+	int64_t deadline = clock_ms() + *patience;
 	bool begun = false;
 
-	for (; !begun && *patience; --*patience) {
+	while (!begun && clock_left(deadline)) {
 		lock();
 		begun = world.pass >= pass;
 		unlock();
 		if (!begun)
 			poll(NULL, 0, 1);
 	}
+	*patience = clock_left(deadline);
 }
 
 static void take(const struct script_step *step, int *patience)
