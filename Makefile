@@ -59,7 +59,7 @@ endif
 # --- the agent
 
 CC := gcc
-PKGS := jansson liblz4 libzstd zlib libssl libcrypto
+PKGS := jansson liblz4 libzstd zlib libssl libcrypto libsystemd
 CFLAGS ?= -O2 -g
 AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
 	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(PKGS))
@@ -75,7 +75,7 @@ $(BUILD)/kvmferry: $(AGENT_OBJECTS)
 
 $(BUILD)/agent/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent
 	@echo "  CC  $<"
-	@$(CC) $(AGENT_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) $(AGENT_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/agent:
 	@mkdir -p $@
