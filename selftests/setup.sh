@@ -36,6 +36,14 @@ socat                   plays wrong sockets in the migration tests
 jq                      reads the QEMUs and check.json
 debootstrap             compilers of other suites of Debian
 dkms                    the test that installs the module as a user would
+debhelper               the Debian packages
+dh-dkms                 the Debian packages
+lintian                 lint, of the Debian packages
+ccache                  the test of the Debian packages, which would compile for minutes
+systemd                 the same test: units, a socket
+udev                    the same test
+man-db                  the same test
+bash-completion         the same test
 sparse                  lint
 clang                   fuzzing
 libclang-rt-14-dev      fuzzing
