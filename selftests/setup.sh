@@ -12,7 +12,7 @@ liblz4-dev              decoding at the target
 libzstd-dev             decoding at the target
 zlib1g-dev              decoding at the target
 libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
-libsystemd-dev          the agent as a service: sockets of systemd's, readiness
+libsystemd-dev          the agent as a service: sockets of systemd, readiness
 libcmocka-dev           unit tests
 libelf-dev              building modules and kernels
 pahole                  building modules for kernels whose headers ask for BTF
