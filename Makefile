@@ -59,11 +59,11 @@ endif
 # --- the agent
 
 CC := gcc
-PKGS := jansson liblz4 libzstd zlib libssl libcrypto libseccomp libcap-ng
+export AGENT_PKGS := jansson liblz4 libzstd zlib libssl libcrypto libseccomp libcap-ng libsystemd
 CFLAGS ?= -O2 -g
 AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
-	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(PKGS))
-AGENT_LIBS := $(shell pkg-config --libs $(PKGS))
+	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(AGENT_PKGS))
+AGENT_LIBS := $(shell pkg-config --libs $(AGENT_PKGS))
 AGENT_OBJECTS := $(patsubst userspace-agent/%.c,$(BUILD)/agent/%.o,$(wildcard userspace-agent/*.c))
 
 .PHONY: agent
@@ -75,7 +75,7 @@ $(BUILD)/kvmferry: $(AGENT_OBJECTS)
 
 $(BUILD)/agent/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent
 	@echo "  CC  $<"
-	@$(CC) $(AGENT_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@$(CC) $(AGENT_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # with the named fault points of fault.h: what has none is that of the agent itself
 FAULT_SOURCES := $(shell grep -l '"fault.h"' userspace-agent/*.c)
@@ -202,14 +202,29 @@ setup: ## install the Debian packages that building and testing need
 lint: ## checkpatch, sparse, W=1, kernel-doc, clang-tidy, shellcheck
 	@selftests/lint.sh
 
-# --- installing
+# --- installing: what goes where, for a system of one's own and for the packages of packaging/debian
+
+# $(call install,MODE,FILES,FOLDER)
+install = install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)
 
 .PHONY: install
-install: agent ## the agent into PREFIX, the module's sources for dkms
-	install -D -m 755 $(BUILD)/kvmferry $(DESTDIR)$(SBINDIR)/kvmferry
-	for page in $(wildcard docs/*.8 packaging/man/*.8); do \
-		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man8/$${page##*/} || exit 1; done
-	$(MAKE) dkms-source
+install: install-agent dkms-source ## the agent into PREFIX, the module's sources for dkms
+
+.PHONY: install-agent
+install-agent: agent
+	$(call install,755,$(BUILD)/kvmferry,$(SBINDIR))
+	$(call install,644,$(wildcard packaging/man/*.8),$(MANDIR)/man8)
+	$(call install,644,packaging/completion/kvmferry,$(PREFIX)/share/bash-completion/completions)
+	$(call install,644,$(wildcard packaging/systemd/*),$(PREFIX)/lib/systemd/system)
+	$(call install,644,$(wildcard packaging/udev/*),$(PREFIX)/lib/udev/rules.d)
+
+.PHONY: install-headers
+install-headers: ## the kernel ABI into PREFIX, for other programs
+	$(call install,644,$(wildcard uapi/linux/*.h),$(PREFIX)/include/linux)
+
+.PHONY: install-module
+install-module: dkms-source
+	$(call install,644,$(wildcard packaging/modules-load/*),$(PREFIX)/lib/modules-load.d)
 
 DKMS_SOURCE := $(DESTDIR)/usr/src/kvmferry-$(VERSION)
 
@@ -226,6 +241,10 @@ dkms-install: dkms-source ## build and install the module for the running kernel
 dkms-remove: ## undo dkms-install and dkms-source
 	-dkms remove kvmferry/$(VERSION) --all
 	rm -rf $(DKMS_SOURCE)
+
+.PHONY: deb
+deb: ## the Debian packages, into build/deb/
+	@packaging/deb.sh
 
 .PHONY: clean
 clean: ## remove build/

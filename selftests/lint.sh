@@ -66,7 +66,14 @@ lint_headers() {
 		[ ! -f "$file" ] || head -n 4 "$file" | grep -q SPDX-License-Identifier || echo "$file: no SPDX line"
 	done)
 	grep -qx "PACKAGE_VERSION=\"$(cat VERSION)\"" dkms.conf || bad+=$'\n'"dkms.conf: another version than VERSION"
+	head -n 4 packaging/man/kvmferry.8 | grep -qF "\"kvmferry $(cat VERSION)\"" || bad+=$'\n'"kvmferry.8: another version than VERSION"
 	[ -z "$bad" ] || { echo "$bad"; return 1; }
+}
+
+# Debian's own judge of packages, with all that it has to say.
+lint_lintian() {
+	DEB_BUILD_OPTIONS=nocheck packaging/deb.sh --into build/lintian >/dev/null &&
+		lintian --allow-root --pedantic --display-info --fail-on error,warning,info,pedantic,override build/lintian/*.changes
 }
 
 status=0

@@ -14,6 +14,7 @@ zlib1g-dev              decoding at the target
 libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
 libseccomp-dev          the sandboxes of the agent
 libcap-ng-dev           the sandboxes of the agent
+libsystemd-dev          the agent as a service: sockets of systemd, readiness
 libcmocka-dev           unit tests
 libelf-dev              building modules and kernels
 pahole                  building modules for kernels whose headers ask for BTF
@@ -38,6 +39,14 @@ socat                   plays wrong sockets in the migration tests
 jq                      reads the QEMUs and check.json
 mmdebstrap              systems of other suites of Debian
 dkms                    the test that installs the module as a user would
+debhelper               the Debian packages
+dh-dkms                 the Debian packages
+lintian                 lint, of the Debian packages
+ccache                  the test of the Debian packages, which would compile for minutes
+systemd                 the same test: units, a socket
+udev                    the same test
+man-db                  the same test
+bash-completion         the same test
 sparse                  lint
 clang                   fuzzing
 libclang-rt-14-dev      fuzzing

@@ -6,15 +6,22 @@
  * the caller has a single file to poll.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "acceptor.h"
 #include "clock.h"
 
 #define BACKLOG	64
+
+#define NOT_ENCRYPTED \
+	"can be reached from other hosts, and connections would not be encrypted; use " \
+	"TLS (--tls-psk, or --tls-cert and others), or listen at a loopback address " \
+	"behind a tunnel, or allow it with --insecure"
 
 static int watch(const struct acceptor *a, int fd)
 {
@@ -27,11 +34,7 @@ static int watch(const struct acceptor *a, int fd)
 static int listen_one(const struct addrinfo *at, bool anywhere, struct failure *why)
 {
 	char name[TRANSPORT_NAME_SIZE];
-	int fd = transport_socket(at, anywhere, "can be reached from other hosts, and "
-				  "connections would not be encrypted; use TLS "
-				  "(--tls-psk, or --tls-cert and others), or listen at "
-				  "a loopback address behind a tunnel, or allow it with "
-				  "--insecure", name, why);
+	int fd = transport_socket(at, anywhere, NOT_ENCRYPTED, name, why);
 	int one = 1;
 
 	if (fd < 0)
@@ -64,6 +67,52 @@ static int listen_any(const char *where, bool anywhere, struct failure *why)
 	return fd;
 }
 
+bool acceptor_inherits(void)
+{
+	return sd_listen_fds(false) > 0;
+}
+
+/*
+ * A socket made by somebody else: it has to be what we would have made, and the rule
+ * about clear text holds for it as well.
+ */
+static int check_inherited(int fd, bool anywhere, struct failure *why)
+{
+	struct sockaddr_storage address = { 0 };
+	char name[TRANSPORT_NAME_SIZE];
+	socklen_t len = sizeof(address);
+	int flags;
+
+	if (sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, true, 0) <= 0)
+		return fail(why, "what systemd has passed is no TCP socket that listens; "
+			    "see ListenStream= of the socket unit");
+	if (getsockname(fd, (struct sockaddr *)&address, &len))
+		return fail(why, "cannot tell the address of the socket that systemd has passed: %m");
+	if (!transport_may_talk(&address, anywhere)) {
+		transport_name(&address, name);
+		return fail(why, "%s " NOT_ENCRYPTED, name);
+	}
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return fail(why, "cannot set up the socket that systemd has passed: %m");
+	return 0;
+}
+
+/* The socket that systemd has passed, or -1. Closed on exec from now on. */
+static int listen_inherited(bool anywhere, struct failure *why)
+{
+	int count = sd_listen_fds(true);
+
+	if (count != 1)
+		return fail(why, "systemd has passed %d sockets; it takes one for each VM",
+			    count);
+	if (check_inherited(SD_LISTEN_FDS_START, anywhere, why)) {
+		close(SD_LISTEN_FDS_START);
+		return -1;
+	}
+	return SD_LISTEN_FDS_START;
+}
+
 int acceptor_open(struct acceptor *a, const char *where, struct tls *tls,
 		  bool insecure, struct failure *why)
 {
@@ -74,13 +123,14 @@ int acceptor_open(struct acceptor *a, const char *where, struct tls *tls,
 	for (size_t i = 0; i < ACCEPTOR_HALF_OPEN; i++)
 		a->half[i].link = CONNECTION_CLOSED;
 
-	a->listener = listen_any(where, a->anywhere, why);
+	a->listener = where ? listen_any(where, a->anywhere, why) :
+		listen_inherited(a->anywhere, why);
 	if (a->listener < 0)
 		return -1;
 	a->fd = epoll_create1(EPOLL_CLOEXEC);
 	if (a->fd < 0 || watch(a, a->listener) ||
 	    getsockname(a->listener, (struct sockaddr *)&address, &len)) {
-		fail(why, "cannot listen at %s: %s", where, strerror(errno));
+		fail(why, "cannot listen: %s", strerror(errno));
 		acceptor_close(a);
 		return -1;
 	}

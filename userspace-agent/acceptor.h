@@ -68,10 +68,13 @@ struct arrival {
 	char peer[TRANSPORT_NAME_SIZE];
 };
 
+/* Has systemd passed us a socket to listen at (see sd_listen_fds(3))? */
+bool acceptor_inherits(void);
+
 /**
  * acceptor_open - listen at HOST:PORT, or [IPv6]:PORT; port 0 picks a free one
  * @a:		to be initialised
- * @where:	where
+ * @where:	where; NULL: at the socket that systemd has passed
  * @tls:	speak TLS with these keys, which outlive the acceptor; NULL: clear text
  * @insecure:	allow clear text beyond the loopback interface
  * @why:	the reason of a failure

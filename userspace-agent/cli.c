@@ -90,7 +90,7 @@ static const char receive_help[] =
 "source's command line plus -incoming defer -S.\n"
 "\n"
 "  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
-"  --listen HOST:PORT  where to wait for the source's agent\n"
+"  --listen HOST:PORT  where to wait for the source; not with a socket of systemd's\n"
 FENCE_HELP
 "  --timeout S         give up when the source or a step takes longer (30)\n"
 TLS_HELP
@@ -548,8 +548,11 @@ static enum exit_status run_receive(int argc, char **argv)
 	struct options o;
 
 	read_qemu_options(&o, argc, argv, receive_options, receive_help);
-	if (!o.receive.listen)
+	if (!o.receive.listen && !acceptor_inherits())
 		die(EXIT_USAGE, "--listen HOST:PORT is missing; see kvmferry receive --help");
+	if (o.receive.listen && acceptor_inherits())
+		die(EXIT_USAGE, "--listen %s: systemd has passed a socket to listen at, so it is not needed",
+		    o.receive.listen);
 	return target_run(&o.receive);
 }
 

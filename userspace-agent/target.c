@@ -38,6 +38,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "answer.h"
@@ -387,6 +388,8 @@ static int prepare(struct target *t)
 			  t->options->insecure, &t->why))
 		return -1;
 	log_info("waiting for a source at %s", t->acceptor.name);
+	/* A service whose start has succeeded is one that a source can connect to. */
+	sd_notifyf(true, "READY=1\nSTATUS=waiting for a source at %s", t->acceptor.name);
 	progress_event(&t->progress, "listening",
 		       json_pack("{s:s}", "address", t->acceptor.name));
 	return 0;

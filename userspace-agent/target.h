@@ -27,7 +27,8 @@
 /**
  * struct target_options - what `kvmferry receive` was asked to do
  * @qmp:	path of the QMP socket of a QEMU begun with -incoming defer -S
- * @listen:	where the source will connect: HOST:PORT or [IPv6]:PORT
+ * @listen:	where the source will connect: HOST:PORT or [IPv6]:PORT; NULL: at the socket
+ *		that systemd has passed
  * @tls:	keys and certificates, if any
  * @insecure:	plaintext is acceptable beyond the loopback interface
  * @json:	report progress and outcome as lines of JSON on standard output

@@ -23,9 +23,12 @@ gawk                    building modules
 iproute2                network name spaces of the migration tests
 jq                      reads the QEMUs and the agents
 kmod                    modprobe, depmod
+libcap-ng0              the agent
 libjansson4             the agent
 liblz4-1                the agent
+libseccomp2             the agent
 libssl3t64              the agent
+libsystemd0             the agent
 libzstd1                the agent
 make                    building modules
 mount                   tmpfs for the guests
