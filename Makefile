@@ -59,11 +59,11 @@ endif
 # --- the agent
 
 CC := gcc
-PKGS := jansson liblz4 libzstd zlib libssl libcrypto
+PKGS := jansson liblz4 libzstd zlib libssl libcrypto libsystemd
 CFLAGS ?= -O2 -g
 AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
 	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(PKGS))
-AGENT_LIBS := $(shell pkg-config --libs $(PKGS))
+AGENT_LIBS := $(shell pkg-config --libs $(PKGS)) -lm
 AGENT_OBJECTS := $(patsubst userspace-agent/%.c,$(BUILD)/agent/%.o,$(wildcard userspace-agent/*.c))
 
 .PHONY: agent

@@ -13,6 +13,8 @@ libzstd-dev             decoding at the target
 zlib1g-dev              decoding at the target
 libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
 libcmocka-dev           unit tests
+libsystemd-dev          fields of messages in the journal
+libxml2-dev             unit tests: what a browser would make of a report
 libelf-dev              building modules and kernels
 pahole                  building modules for kernels whose headers ask for BTF
 flex                    building the debug kernel

@@ -6,11 +6,13 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "journald.h"
 
 int main(int argc, char **argv)
 {
 	/* A peer that hangs up is an error of write(), not a reason to die. */
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
+	log_set_sink(journald_send);
 	return (int)cli_run(argc, argv);
 }

@@ -35,6 +35,7 @@ static void finish(struct target *t)
 		frames_send(&t->control, WIRE_RUNNING, NULL, 0, TARGET_GOODBYE, &why);
 	record_running(t);
 
+	progress_result(run ? "running" : "paused");
 	log_info("the VM %s, %" PRId64 " ms after its last page came",
 		 run ? "runs here now" : "is here now, paused", ms);
 	if (why.text[0])
@@ -68,6 +69,7 @@ int takeover_begin(struct target *t)
 	/* Run without a record, the VM could run twice after a crash: then rather not at all. */
 	if (journal_write(&t->journal, JOURNAL_OWNS, &t->why))
 		return -1;
+	progress_stage(&t->progress, "running", "making QEMU run the VM");
 	acceptor_close(&t->acceptor);
 	landing_close(&t->landing);
 	return ask_qemu(t);
