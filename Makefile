@@ -63,7 +63,7 @@ export AGENT_PKGS := jansson liblz4 libzstd zlib libssl libcrypto libseccomp lib
 CFLAGS ?= -O2 -g
 AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
 	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(AGENT_PKGS))
-AGENT_LIBS := $(shell pkg-config --libs $(AGENT_PKGS))
+AGENT_LIBS := $(shell pkg-config --libs $(AGENT_PKGS)) -lm
 AGENT_OBJECTS := $(patsubst userspace-agent/%.c,$(BUILD)/agent/%.o,$(wildcard userspace-agent/*.c))
 
 .PHONY: agent

@@ -16,6 +16,8 @@ libseccomp-dev          the sandboxes of the agent
 libcap-ng-dev           the sandboxes of the agent
 libsystemd-dev          the agent as a service: sockets of systemd, readiness
 libcmocka-dev           unit tests
+libsystemd-dev          fields of messages in the journal
+libxml2-dev             unit tests: what a browser would make of a report
 libelf-dev              building modules and kernels
 pahole                  building modules for kernels whose headers ask for BTF
 flex                    building the debug kernel

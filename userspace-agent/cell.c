@@ -89,7 +89,7 @@ static bool distrust(struct cell *c, const char *fault)
 }
 
 /* A report that passed. Returns true if it is about a pass. */
-static bool note(struct cell *c, const struct report *r)
+static bool note(struct cell *c, const struct cell_report *r)
 {
 	c->last = *r;
 	switch (r->type) {
@@ -113,8 +113,8 @@ bool cell_take_pass(struct cell *c)
 {
 	/* One more than fits, so that a longer one shows. */
 	union {
-		struct report report;
-		uint8_t bytes[sizeof(struct report) + 1];
+		struct cell_report report;
+		uint8_t bytes[sizeof(struct cell_report) + 1];
 	} in;
 	const char *fault;
 	ssize_t n;
@@ -125,7 +125,7 @@ bool cell_take_pass(struct cell *c)
 			return false;
 		if (n <= 0)
 			return has_ended(c);
-		fault = report_check(&in.report, (size_t)n, &c->last);
+		fault = cell_report_check(&in.report, (size_t)n, &c->last);
 		if (fault)
 			return distrust(c, fault);
 		if (note(c, &in.report))

@@ -4,7 +4,7 @@
  * of RAM, and turns the one into the other. inmate.h is the inside of it.
  *
  * Nobody else ever reads a byte of a data stream behind its preamble. What the decoder says is
- * no more to be believed than what a stranger says (report.h), and that it has ended or hangs is
+ * no more to be believed than what a stranger says (cellreport.h), and that it has ended or hangs is
  * a failure of the migration like any other.
  *
  * It is forked when all streams are connected, because their TLS state is in memory; whoever
@@ -18,7 +18,7 @@
 
 #include "apply.h"
 #include "connection.h"
-#include "report.h"
+#include "cellreport.h"
 #include "streams.h"
 
 /**
@@ -53,7 +53,7 @@ struct cell_work {
 struct cell {
 	pid_t pid;
 	int fd;
-	struct report last;
+	struct cell_report last;
 	enum streams_state state;
 	struct failure why;
 };

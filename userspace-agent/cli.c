@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "cli.h"
+#include "cli_view.h"
 #include "codec.h"
 #include "diskshow.h"
 #include "policy.h"
@@ -25,6 +26,9 @@
 
 #define MAX_MBIT	1000000
 #define BYTES_PER_MBIT	(1000000 / 8)
+
+#define RUN_DIR_HELP \
+"  --run-dir DIR       where it is shown how migrations come along (" STATE_DIR ")\n"
 
 #define COMMON_HELP \
 "  --state-dir DIR     where owner records are kept (" JOURNAL_DIR ")\n" \
@@ -77,6 +81,7 @@ FENCE_HELP
 TLS_HELP
 "  --insecure          send RAM in clear text beyond the loopback interface\n"
 "  --keep-source       leave the source's QEMU there afterwards, paused\n"
+RUN_DIR_HELP
 COMMON_HELP
 "\n"
 "Exit status: 0 moved; 1 not moved, the VM stays here as it was; 2 usage;\n"
@@ -96,6 +101,7 @@ FENCE_HELP
 TLS_HELP
 "  --insecure          accept RAM in clear text beyond the loopback interface\n"
 "  --keep-target       leave QEMU there after a failure\n"
+RUN_DIR_HELP
 COMMON_HELP
 "\n"
 "Exit status: 0 the VM runs here; 1 it does not, and nothing was lost; 2 usage;\n"
@@ -169,6 +175,8 @@ static const char main_help[] =
 "  stat       tell how the VMs that are being moved come along\n"
 "  disk       tell what is held of the disks of VMs, and why\n"
 "  recover    tell who may run a VM after a crash, and bring it about\n"
+"  top        show the migrations of this host while they run\n"
+"  report     make a page with pictures of what send --json has written\n"
 "  help       this text, or that of a COMMAND\n"
 "  version    which kvmferry this is\n"
 "\n"
@@ -186,6 +194,7 @@ enum option_key {
 	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
 	OPT_STORAGE, OPT_FENCE, OPT_DISK, OPT_OPEN, OPT_UNFENCE, OPT_VM, OPT_PEER, OPT_APPLY,
+	OPT_RUN_DIR,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
 
@@ -228,6 +237,7 @@ static const struct option send_options[] = {
 	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-source", no_argument, NULL, OPT_KEEP_SOURCE },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	COMMON_OPTIONS
 };
 
@@ -238,6 +248,7 @@ static const struct option receive_options[] = {
 	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-target", no_argument, NULL, OPT_KEEP_TARGET },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	COMMON_OPTIONS
 };
 
@@ -467,6 +478,9 @@ static void set_option(struct options *o, enum option_key key, const char *value
 	case OPT_STATE_DIR:
 		o->send.state_dir = value;
 		break;
+	case OPT_RUN_DIR:
+		o->send.run_dir = value;
+		break;
 	case OPT_JSON:
 		o->send.json = true;
 		break;
@@ -486,7 +500,7 @@ static void read_options(struct options *o, int argc, char **argv,
 
 	*o = (struct options){
 		.send = {
-			.state_dir = JOURNAL_DIR, .channels = 2,
+			.state_dir = JOURNAL_DIR, .run_dir = STATE_DIR, .channels = 2,
 			.ring_bytes = 16u << 20, .codecs = CODEC_AUTO,
 			.downtime_ms = 300, .max_passes = 30,
 			.max_slowdown = 95, .timeout_ms = 30000,
@@ -521,6 +535,7 @@ static void read_qemu_options(struct options *o, int argc, char **argv,
 		    argv[0]);
 	o->receive.qmp = o->send.qmp;
 	o->receive.state_dir = o->send.state_dir;
+	o->receive.run_dir = o->send.run_dir;
 	o->receive.json = o->send.json;
 	o->receive.insecure = o->send.insecure;
 	o->receive.tls = o->send.tls;
@@ -656,6 +671,8 @@ static const struct {
 	{ "stat",	stat_help,	run_stat },
 	{ "disk",	disk_help,	run_disk },
 	{ "recover",	recover_help,	run_recover },
+	{ "top",	cli_top_help,	cli_top },
+	{ "report",	cli_report_help, cli_report },
 	{ "help",	main_help,	run_help },
 	{ "version",	main_help,	run_version },
 	/* As options, where habit looks for them. */

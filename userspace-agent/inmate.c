@@ -36,12 +36,12 @@ struct inmate {
 	int wake;
 	struct apply *apply;
 	struct streams *streams;
-	struct report told;
+	struct cell_report told;
 	enum streams_state state;
 };
 
 /* Nobody listens any more, or nothing can be said: that is the end of it. */
-static void tell(struct inmate *i, struct report *r)
+static void tell(struct inmate *i, struct cell_report *r)
 {
 	r->bytes = i->streams ? streams_bytes(i->streams) : 0;
 	r->pages = i->apply ? apply_pages(i->apply) : 0;
@@ -50,9 +50,9 @@ static void tell(struct inmate *i, struct report *r)
 	i->told = *r;
 }
 
-static void tell_state(struct inmate *i, enum report_type type, const struct failure *why)
+static void tell_state(struct inmate *i, enum cell_report_type type, const struct failure *why)
 {
-	struct report r = { .type = type, .pass = i->told.pass };
+	struct cell_report r = { .type = type, .pass = i->told.pass };
 
 	memcpy(r.text, why->text, sizeof(r.text));
 	tell(i, &r);
@@ -64,7 +64,7 @@ static void tell_passes(struct inmate *i)
 	bool final;
 
 	while (apply_take_pass(i->apply, &digests, &final)) {
-		struct report r = {
+		struct cell_report r = {
 			.type = REPORT_PASS, .final = final, .pass = digests.pass,
 		};
 
@@ -86,7 +86,7 @@ static void tell_streams(struct inmate *i)
 
 static void tell_counts(struct inmate *i)
 {
-	struct report r = { .type = REPORT_COUNTS, .pass = i->told.pass };
+	struct cell_report r = { .type = REPORT_COUNTS, .pass = i->told.pass };
 
 	if (streams_bytes(i->streams) != i->told.bytes)
 		tell(i, &r);
@@ -111,7 +111,7 @@ static void misbehave(struct inmate *i)
 		.sin_family = AF_INET, .sin_port = 1, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	char *const nothing[] = { NULL };
-	struct report lie = { .type = REPORT_PASS, .pass = i->told.pass + 7 };
+	struct cell_report lie = { .type = REPORT_PASS, .pass = i->told.pass + 7 };
 
 	if (fault("decoder-open"))
 		tell_attempt(i, "open", open("/", O_RDONLY));

@@ -67,7 +67,7 @@ uint64_t landing_bytes(const struct landing *l)
 
 bool landing_take_pass(struct landing *l, struct wire_digests *digests)
 {
-	const struct report *r = &l->cell.last;
+	const struct cell_report *r = &l->cell.last;
 
 	if (!cell_take_pass(&l->cell))
 		return false;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "journald.h"
 #include "tls.h"
 
 int main(int argc, char **argv)
@@ -14,5 +15,6 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	tls_wipe_memory();
+	log_set_sink(journald_send);
 	return (int)cli_run(argc, argv);
 }

@@ -191,6 +191,63 @@ static int measure_overhead(struct source *s, struct failure *why)
 	return storage_expect(s, &s->converge.storage_us, why);
 }
 
+#define CELLS	2048	/* chunks to ask for at a time */
+
+static uint64_t chunks_of(const struct ramblock *b)
+{
+	return (b->size + HEAT_CHUNK - 1) / HEAT_CHUNK;
+}
+
+static void heat_open(struct source *s)
+{
+	uint64_t chunks = 0;
+
+	for (unsigned int i = 0; i < s->rams.count; i++)
+		chunks += chunks_of(&s->rams.block[i]);
+	heat_begin(&s->heat, chunks);
+}
+
+/* Adds one block, which begins at chunk @number. Returns 0, or else: not told. */
+static int add_block(struct source *s, unsigned int i, uint64_t number, struct failure *why)
+{
+	uint64_t first, count, chunks = chunks_of(&s->rams.block[i]);
+	struct ferry_group_cell cells[CELLS];
+	int result;
+
+	for (first = 0; first < chunks; first += count) {
+		count = chunks - first < CELLS ? chunks - first : CELLS;
+		result = kernel_group_map(&s->kernel, i, first, count, cells, why);
+		if (result)
+			return result;
+		heat_add(&s->heat, number + first, cells, count);
+	}
+	return 0;
+}
+
+/* Where the VM's faults of this pass were, for whoever reads the log. */
+static void tell_groups(struct source *s)
+{
+	char orders[HEAT_COLUMNS + 1];
+	struct failure why = { 0 };
+	uint64_t number = 0;
+	int result;
+
+	if (!s->options->json)
+		return;
+	for (unsigned int i = 0; i < s->rams.count; i++) {
+		result = add_block(s, i, number, &why);
+		if (result) {
+			log_debug("no map of groups: %s", result < 0 ? why.text :
+				  "the kernel module has none");
+			return;
+		}
+		number += chunks_of(&s->rams.block[i]);
+	}
+	heat_line(&s->heat, orders);
+	progress_event(&s->progress, "groups",
+		       json_pack("{s:I, s:s}", "pass", (json_int_t)s->pass, "orders", orders));
+}
+
 /* One pass, and what follows from it. */
 static int pass_and_decide(struct source *s, enum converge_decision *decision,
 			   struct failure *why)
@@ -206,6 +263,7 @@ static int pass_and_decide(struct source *s, enum converge_decision *decision,
 	*decision = converge_after(&s->converge, &pass, &s->blackout_ms);
 	s->progress.eta.downtime_ms = converge_budget(&s->converge);
 	progress_pass(&s->progress, &s->last, s->blackout_ms, true);
+	tell_groups(s);
 	if (tell_floor(s, why) || slow_down(s, decision, why))
 		return -1;
 	tell_decision(s, *decision);
@@ -223,6 +281,7 @@ int passes_converge(struct source *s, struct failure *why)
 		.device_bytes = journal_device_bytes(s->options->state_dir, s->vm),
 	};
 	s->blackout_ms = CONVERGE_UNKNOWN;
+	heat_open(s);
 	progress_passes_begin(&s->progress, s->options->downtime_ms);
 	/* So that what is measured after a pass is of that pass. */
 	if (measure_overhead(s, why))

@@ -1,56 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the decoder tells its parent: messages of one fixed size on a SOCK_SEQPACKET pair
- * of the two, from one build of one program, so in its own byte order.
- *
- * The decoder reads what a stranger sends, so it may have become a stranger itself. All that its
- * parent believes is what report_check() lets pass: it sizes nothing, it indexes nothing, and
- * its text is printable.
+ * `kvmferry report`: one page of HTML about one migration, from what `kvmferry send
+ * --json` has written. It needs nothing else: no script, no font, no file, no network.
  */
 #ifndef KVMFERRY_REPORT_H
 #define KVMFERRY_REPORT_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <linux/kvmferry.h>
-
-#include "log.h"
-
-enum report_type {
-	REPORT_COUNTS = 1,	/* a sign of life */
-	REPORT_PASS,		/* every stream has ended the next pass */
-	REPORT_CLOSED,		/* a stream came to an end */
-	REPORT_FAILED,		/* a stream brought what could not be applied */
-};
+#include "runlog.h"
 
 /**
- * struct report - one message
- * @type:	enum report_type
- * @final:	PASS: 1 if it was a final one, else 0
- * @bytes:	received so far on all streams
- * @pages:	applied so far
- * @pass:	number of the last pass that ended, 0 for none
- * @digest:	PASS: of each RAM block, as of its end
- * @text:	CLOSED, FAILED: why
+ * report_run - make a page
+ * @path:	of the log; "-": standard input
+ * @output:	where to, replaced in one piece; NULL: standard output
  */
-struct report {
-	uint32_t type;
-	uint32_t final;
-	uint64_t bytes;
-	uint64_t pages;
-	uint64_t pass;
-	uint8_t digest[FERRY_MAX_RAM][FERRY_HASH_SIZE];
-	char text[FAILURE_SIZE];
-};
+enum exit_status report_run(const char *path, const char *output);
 
-/**
- * report_check - may this be believed?
- * @r:		what came; its text is made one printable line
- * @len:	bytes that came
- * @last:	the last report that passed; zero bytes before the first
- *
- * Returns NULL, or what is wrong with it, a static string.
- */
-const char *report_check(struct report *r, size_t len, const struct report *last);
+/* The page of a run. */
+void report_write(FILE *out, const struct runlog *run);
 
 #endif /* KVMFERRY_REPORT_H */

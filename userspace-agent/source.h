@@ -11,6 +11,7 @@
 
 #include "converge.h"
 #include "frames.h"
+#include "heat.h"
 #include "journal.h"
 #include "kernel.h"
 #include "progress.h"
@@ -29,6 +30,7 @@
  * @from:	addresses of this host that the streams leave from, in turn
  * @sources:	how many of them; 0: the kernel chooses
  * @state_dir:	directory of owner records
+ * @run_dir:	where to publish how it comes along, see state.h
  * @channels:	data streams, 1 .. FERRY_MAX_CHANNELS
  * @ring_bytes:	size of each channel's ring, a power of two
  * @codecs:	that may be used, bit (1 << FERRY_CODEC_x)
@@ -54,6 +56,7 @@ struct source_options {
 	struct sockaddr_storage from[TRANSPORT_SOURCES_MAX];
 	unsigned int sources;
 	const char *state_dir;
+	const char *run_dir;
 	unsigned int channels;
 	size_t ring_bytes;
 	uint64_t codecs;
@@ -119,6 +122,8 @@ struct source {
 	struct converge converge;
 	unsigned int blackout_ms;	/* expected */
 	uint64_t floor;			/* pages, as the kernel knows it */
+
+	struct heat heat;		/* where groups are opened; for the log */
 
 	struct storage storage;
 

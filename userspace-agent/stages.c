@@ -51,6 +51,17 @@
  * Before anything is touched
  * ------------------------------------------------------------------------ */
 
+/* It is known now which VM it is. */
+static void identify(struct source *s)
+{
+	const struct progress_identity who = {
+		.event = "sending", .dir = s->options->run_dir, .role = "source", .id = s->id,
+		.vm = s->vm, .peer = s->options->to, .ram_bytes = s->rams.total,
+	};
+
+	progress_identify(&s->progress, &who);
+}
+
 static int act_check(struct source *s, struct failure *why)
 {
 	const struct source_options *o = s->options;
@@ -67,7 +78,10 @@ static int act_check(struct source *s, struct failure *why)
 	if (check_vm(s->qmp, JOURNAL_SOURCE, o->fence, o->state_dir, &s->rams,
 		     &s->storage.disks, NULL, NULL, why))
 		return -1;
-	return qemu_identity(s->qmp, s->vm, why);
+	if (qemu_identity(s->qmp, s->vm, why))
+		return -1;
+	identify(s);
+	return 0;
 }
 
 static void undo_check(struct source *s)

@@ -38,6 +38,7 @@ static void finish(struct target *t)
 	fault_point("target", "told");
 	record_running(t);
 
+	progress_result(run ? "running" : "paused");
 	log_info("the VM %s, %" PRId64 " ms after its last page came",
 		 run ? "runs here now" : "is here now, paused", ms);
 	if (why.text[0])
@@ -74,6 +75,7 @@ int takeover_begin(struct target *t)
 	if (journal_write(&t->journal, JOURNAL_OWNS, &t->why))
 		return -1;
 	fault_point("target", "owns");
+	progress_stage(&t->progress, "running", "making QEMU run the VM");
 	acceptor_close(&t->acceptor);
 	landing_close(&t->landing);
 	return ask_qemu(t);

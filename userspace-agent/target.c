@@ -468,6 +468,7 @@ static enum exit_status conclude(struct target *t)
 {
 	if (!t->why.text[0] || t->stage == TARGET_SETTLING)
 		return tell_done(t);
+	progress_result(t->stage >= TARGET_COMMITTED ? "in-doubt" : "nothing-runs");
 	if (t->stage >= TARGET_COMMITTED) {
 		log_error("the VM belongs to this host but could not be run: %s; continue it: "
 			  "kvmferry recover --apply; should QEMU be gone, %s%s", t->why.text,
@@ -515,7 +516,7 @@ int target_run(const struct target_options *options)
 	t->acceptor.fd = -1;
 	t->acceptor.listener = -1;
 
-	progress_begin(&t->progress, options->json);
+	progress_begin(&t->progress, options->json, NULL);
 	if (!prepare(t))
 		while (t->stage != TARGET_ENDED && (!step(t) || committed_after_all(t)))
 			;

@@ -33,6 +33,7 @@
  * @insecure:	plaintext is acceptable beyond the loopback interface
  * @json:	report progress and outcome as lines of JSON on standard output
  * @state_dir:	directory of the durable owner record
+ * @run_dir:	where to publish how it comes along, see state.h
  * @timeout_s:	seconds without a sign of life of the other side before the
  *		migration is given up, and seconds that QEMU may take for one step
  * @fence:	the source reserves disks, so that we can fence it off
@@ -45,6 +46,7 @@ struct target_options {
 	bool insecure;
 	bool json;
 	const char *state_dir;
+	const char *run_dir;
 	unsigned int timeout_s;
 	bool fence;
 	bool keep_target;

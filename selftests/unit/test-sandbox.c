@@ -31,7 +31,7 @@
 #include "cmocka-all.h"
 #include "hash.h"
 #include "records.h"
-#include "report.h"
+#include "cellreport.h"
 #include "sandbox.h"
 #include "sanitized.h"
 #include "tls.h"
@@ -231,19 +231,19 @@ static void test_limits(void **state)
 
 static void test_reports(void **state)
 {
-	const struct report last = { .bytes = 100, .pages = 10, .pass = 3 };
-	const struct report good = { .type = REPORT_PASS, .bytes = 100, .pages = 11, .pass = 4 };
-	struct report r = good;
+	const struct cell_report last = { .bytes = 100, .pages = 10, .pass = 3 };
+	const struct cell_report good = { .type = REPORT_PASS, .bytes = 100, .pages = 11, .pass = 4 };
+	struct cell_report r = good;
 
 	(void)state;
-	assert_null(report_check(&r, sizeof(r), &last));
-	assert_non_null(report_check(&r, sizeof(r) - 1, &last));
-	assert_non_null(report_check(&r, sizeof(r) + 1, &last));
-	assert_non_null(report_check(&r, 0, &last));
+	assert_null(cell_report_check(&r, sizeof(r), &last));
+	assert_non_null(cell_report_check(&r, sizeof(r) - 1, &last));
+	assert_non_null(cell_report_check(&r, sizeof(r) + 1, &last));
+	assert_non_null(cell_report_check(&r, 0, &last));
 #define BAD(member, value) do {						\
 	r = good;							\
 	r.member = value;						\
-	assert_non_null(report_check(&r, sizeof(r), &last));		\
+	assert_non_null(cell_report_check(&r, sizeof(r), &last));		\
 } while (0)
 	BAD(type, 0);
 	BAD(type, 5);
@@ -257,13 +257,13 @@ static void test_reports(void **state)
 
 static void test_report_text(void **state)
 {
-	const struct report last = { 0 };
-	struct report r = { .type = REPORT_FAILED };
+	const struct cell_report last = { 0 };
+	struct cell_report r = { .type = REPORT_FAILED };
 
 	(void)state;
 	memset(r.text, 'x', sizeof(r.text));
 	memcpy(r.text, "\033[31m\n", 6);
-	assert_null(report_check(&r, sizeof(r), &last));
+	assert_null(cell_report_check(&r, sizeof(r), &last));
 	assert_int_equal(strlen(r.text), sizeof(r.text) - 1);
 	assert_memory_equal(r.text, "?[31m?x", 7);
 }
