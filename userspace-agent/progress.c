@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "codec.h"
 #include "converge.h"
+#include "journal.h"
 #include "journald.h"
 #include "log.h"
 #include "progress.h"
@@ -122,12 +123,6 @@ void progress_end(struct progress *p)
  * For others on this host
  * ------------------------------------------------------------------------ */
 
-static void put_hex(char text[2 * WIRE_ID_SIZE + 1], const uint8_t *id)
-{
-	for (size_t i = 0; i < WIRE_ID_SIZE; i++)
-		sprintf(text + 2 * i, "%02x", id[i]);
-}
-
 /* What is published is what was told last, of everything. */
 static void publish(struct progress *p, json_t *members)
 {
@@ -149,10 +144,10 @@ static void publish(struct progress *p, json_t *members)
 
 void progress_identify(struct progress *p, const struct progress_identity *who)
 {
-	char migration[2 * WIRE_ID_SIZE + 1];
+	char migration[JOURNAL_ID_DIGITS + 1];
 	struct failure why = { 0 };
 
-	put_hex(migration, who->id);
+	journal_put_id(migration, who->id);
 	journald_set(JOURNALD_MIGRATION_ID, migration);
 	journald_set(JOURNALD_VM, who->vm);
 	journald_set(JOURNALD_ROLE, who->role);
