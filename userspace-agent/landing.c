@@ -54,10 +54,8 @@ int landing_start(struct landing *l, void (*forget)(void *opaque), void *opaque,
 		.ram = l->ram, .rams = l->rams, .link = l->link, .n = l->n, .key = l->key,
 		.forget = forget, .opaque = opaque,
 	};
-	int result = cell_start(&l->cell, &work, why);
 
-	close_streams(l);
-	return result;
+	return cell_start(&l->cell, &work, why);
 }
 
 uint64_t landing_bytes(const struct landing *l)

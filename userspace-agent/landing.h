@@ -25,7 +25,8 @@
  * @key:	key of the page hashes
  * @wake:	the eventfd
  * @n:		how many streams there will be
- * @link:	streams that wait for the others to be connected
+ * @link:	the streams. Only the decoder reads them, but should it die they must not
+ *		break before the source has been told why
  * @connected:	streams that ever were connected, bit (1 << number)
  * @cell:	the decoder: turns what streams bring into RAM
  * @verify:	RAM is being read anew

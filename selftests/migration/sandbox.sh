@@ -144,7 +144,7 @@ orphaned() {
 	host_signal b receive -9
 	host_signal a send -CONT
 	stays_here 1 - "closed|broke" || return 1
-	decoder_gone() { [ ! -e "/proc/$decoder" ]; }
+	decoder_gone() { ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$decoder/status"; } # or waits to be reaped
 	guest_until 10 decoder_gone
 }
 
