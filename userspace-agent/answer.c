@@ -95,19 +95,8 @@ static int on_disks(struct target *t, const uint8_t *payload, size_t len)
 			    wire_put_disks_ready(ready, t->guard.usable), &t->why);
 }
 
-static int on_fence(struct target *t, const uint8_t *payload)
-{
-	if (!t->options->fence)
-		return fail(&t->why, "the source has reserved disks (--fence pr), and the target was not told that it may fence it off; give both the same option");
-	if (guard_join(&t->guard, &t->in.disks, t->id, wire_get_fence(payload), &t->why))
-		return -1;
-	return frames_queue(&t->control, WIRE_FENCE_READY, NULL, 0, &t->why);
-}
-
 static int on_doubt_end(struct target *t)
 {
-	if (t->options->fence && !t->guard.reserved)
-		log_warn("the source has no disk reserved: give it --fence pr, too, or it cannot be fenced off");
 	if (guard_complete(&t->guard, &t->why))
 		return -1;
 	return frames_queue(&t->control, WIRE_GUARDED, NULL, 0, &t->why);
@@ -136,8 +125,6 @@ static int on_frame(struct target *t, const struct wire_frame *frame,
 		return landing_verify(&t->landing, &t->why);
 	case WIRE_DISKS:
 		return on_disks(t, payload, frame->length);
-	case WIRE_FENCE:
-		return on_fence(t, payload);
 	case WIRE_DOUBT:
 		return guard_doubt(&t->guard, &t->in.disks, payload, frame->length, &t->why);
 	case WIRE_DOUBT_END:

@@ -97,11 +97,6 @@ static int take_frame(struct source *s, const struct wire_frame *frame,
 		return 0;
 	case WIRE_DISKS_READY:
 		return storage_take_ready(s, wire_get_disks_ready(payload), why);
-	case WIRE_FENCE_READY:
-		if (!s->storage.reserved)
-			break;
-		s->storage.fence_ready = true;
-		return 0;
 	case WIRE_GUARDED:
 		if (!s->storage.complete)
 			break;

@@ -12,7 +12,6 @@
 
 #include "check.h"
 #include "codec.h"
-#include "fence.h"
 #include "guard.h"
 #include "kernel.h"
 #include "maps.h"
@@ -294,26 +293,6 @@ static enum check_result check_disks(struct check *c, struct failure *text)
 	return say(CHECK_PASS, text, "nothing of its disks is guarded");
 }
 
-/* Those that are cancelled are fenced; the target's QEMU is to be like the source's. */
-static enum check_result check_fence(struct check *c, struct failure *text)
-{
-	unsigned int fenced = 0;
-
-	for (unsigned int i = 0; i < c->disks->count; i++) {
-		const struct vmdisk *d = &c->disks->disk[i];
-
-		if (!d->kinds)
-			continue;
-		if (fence_probe(&d->disk, text))
-			return CHECK_FAIL;
-		fenced++;
-	}
-	if (!fenced)
-		return say(CHECK_PASS, text, "no request of a disk can be cancelled, so there is nothing to fence");
-	return say(CHECK_PASS, text, "%u disk%s can be reserved, to fence off the source",
-		   fenced, fenced == 1 ? "" : "s");
-}
-
 /* ------------------------------------------------------------------------
  * This host
  * ------------------------------------------------------------------------ */
@@ -388,11 +367,10 @@ static enum check_result check_tracing(struct check *c, struct failure *text)
 
 #define SOURCE	(1u << JOURNAL_SOURCE)
 #define TARGET	(1u << JOURNAL_TARGET)
-#define FENCED	(1u << 7)	/* only with --fence */
 
 static const struct {
 	const char *name;
-	unsigned int when;
+	unsigned int sides;
 	check_fn *check;
 } checks[] = {
 	{ "QEMU",		SOURCE | TARGET,	check_version },
@@ -404,7 +382,6 @@ static const struct {
 	{ "other RAM",		SOURCE | TARGET,	check_left },
 	{ "devices",		SOURCE | TARGET,	check_devices },
 	{ "disks",		SOURCE | TARGET,	check_disks },
-	{ "fence",		SOURCE | TARGET | FENCED,	check_fence },
 	{ "owner records",	SOURCE | TARGET,	check_record },
 	{ "state directory",	SOURCE | TARGET,	check_directory },
 	{ "kernel module",	SOURCE,			check_kernel },
@@ -423,13 +400,8 @@ static void log_line(void *opaque, enum check_result result, const char *name,
 		log_debug("%s: %s", name, text);
 }
 
-static bool applies(unsigned int when, enum journal_side side, bool fence)
-{
-	return when & 1u << side && (fence || !(when & FENCED));
-}
-
-int check_vm(struct qmp *qmp, enum journal_side side, bool fence,
-	     const char *state_dir, struct ramblocks *rams, struct vmdisks *disks, check_line_fn *line,
+int check_vm(struct qmp *qmp, enum journal_side side, const char *state_dir,
+	     struct ramblocks *rams, struct vmdisks *disks, check_line_fn *line,
 	     void *opaque, struct failure *why)
 {
 	struct check c = {
@@ -445,7 +417,7 @@ int check_vm(struct qmp *qmp, enum journal_side side, bool fence,
 		struct failure text = { 0 };
 		enum check_result result;
 
-		if (!applies(checks[i].when, side, fence))
+		if (!(checks[i].sides & (1u << side)))
 			continue;
 		result = checks[i].check(&c, &text);
 		(line ? line : log_line)(opaque, result, checks[i].name,

@@ -24,7 +24,6 @@ typedef void check_line_fn(void *opaque, enum check_result result,
 /**
  * check_vm - go through the list
  * @side:	JOURNAL_SOURCE or JOURNAL_TARGET: whose preconditions
- * @fence:	its disks are to be fenced
  * @state_dir:	where owner records are
  * @rams:	out: the VM's RAM blocks, to be closed; empty if not found
  * @disks:	out: its disks, likewise
@@ -34,8 +33,8 @@ typedef void check_line_fn(void *opaque, enum check_result result,
  *
  * Returns the number of failures.
  */
-int check_vm(struct qmp *qmp, enum journal_side side, bool fence,
-	     const char *state_dir, struct ramblocks *rams, struct vmdisks *disks, check_line_fn *line,
+int check_vm(struct qmp *qmp, enum journal_side side, const char *state_dir,
+	     struct ramblocks *rams, struct vmdisks *disks, check_line_fn *line,
 	     void *opaque, struct failure *why);
 
 #endif /* KVMFERRY_CHECK_H */

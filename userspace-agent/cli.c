@@ -45,10 +45,6 @@ OUTPUT_HELP
 "  --tls-key FILE      its key,\n" \
 "  --tls-ca FILE       and the authority that has signed the other side's\n"
 
-#define FENCE_HELP \
-"  --fence pr          on both sides: reserve the VM's disks (SCSI), so that the target\n" \
-"                      can fence the source off should it disappear with requests in doubt\n"
-
 static const char send_help[] =
 "Usage: kvmferry send --qmp SOCK --to HOST:PORT [OPTION]...\n"
 "\n"
@@ -75,7 +71,6 @@ static const char send_help[] =
 "  --resend-unchanged  send pages even if the target has their content already\n"
 "  --storage WHAT      cancel: disk requests that can be cancelled are, and the target\n"
 "                      sends them again; drain: wait for all of them (cancel)\n"
-FENCE_HELP
 "  --timeout S         give up when a step takes longer (30)\n"
 "  --verify full       before the commit, read all RAM on both sides and compare\n"
 TLS_HELP
@@ -96,7 +91,6 @@ static const char receive_help[] =
 "\n"
 "  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
 "  --listen HOST:PORT  where to wait for the source; not with a socket of systemd's\n"
-FENCE_HELP
 "  --timeout S         give up when the source or a step takes longer (30)\n"
 TLS_HELP
 "  --insecure          accept RAM in clear text beyond the loopback interface\n"
@@ -115,7 +109,6 @@ static const char check_help[] =
 "\n"
 "  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
 "  --target            look at a QEMU that waits for a VM, with the target's eyes\n"
-"  --fence pr          look whether its disks can be reserved, too\n"
 COMMON_HELP
 "\n"
 "Exit status: 0 it can; 1 it cannot; 2 usage.\n";
@@ -140,8 +133,6 @@ static const char disk_help[] =
 "  --open              open all that is guarded of it. Only if nothing is in doubt any\n"
 "                      more on the VM's former host, or that host is fenced: a late write\n"
 "                      would land on newer data\n"
-"  --unfence           end the reservation that --fence pr has left: against the VM's former\n"
-"                      host, once that was restarted, or of a migration that broke off\n"
 OUTPUT_HELP
 "\n"
 "Exit status: 0 told, even if there is none; 1 not, or no such disk; 2 usage.\n";
@@ -193,7 +184,7 @@ enum option_key {
 	OPT_BANDWIDTH, OPT_CPU_LIMIT, OPT_NICE,
 	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
-	OPT_STORAGE, OPT_FENCE, OPT_DISK, OPT_OPEN, OPT_UNFENCE, OPT_VM, OPT_PEER, OPT_APPLY,
+	OPT_STORAGE, OPT_DISK, OPT_OPEN, OPT_VM, OPT_PEER, OPT_APPLY,
 	OPT_RUN_DIR,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
@@ -231,7 +222,6 @@ static const struct option send_options[] = {
 	{ "read-group", required_argument, NULL, OPT_READ_GROUP },
 	{ "resend-unchanged", no_argument, NULL, OPT_RESEND_UNCHANGED },
 	{ "storage", required_argument, NULL, OPT_STORAGE },
-	{ "fence", required_argument, NULL, OPT_FENCE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "verify", required_argument, NULL, OPT_VERIFY },
 	TLS_OPTIONS,
@@ -243,7 +233,6 @@ static const struct option send_options[] = {
 
 static const struct option receive_options[] = {
 	{ "listen", required_argument, NULL, OPT_LISTEN },
-	{ "fence", required_argument, NULL, OPT_FENCE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
@@ -254,7 +243,6 @@ static const struct option receive_options[] = {
 
 static const struct option check_options[] = {
 	{ "target", no_argument, NULL, OPT_TARGET },
-	{ "fence", required_argument, NULL, OPT_FENCE },
 	COMMON_OPTIONS
 };
 
@@ -266,7 +254,6 @@ static const struct option stat_options[] = {
 static const struct option disk_options[] = {
 	{ "disk", required_argument, NULL, OPT_DISK },
 	{ "open", no_argument, NULL, OPT_OPEN },
-	{ "unfence", no_argument, NULL, OPT_UNFENCE },
 	OUTPUT_OPTIONS
 };
 
@@ -286,7 +273,6 @@ struct options {
 	pid_t pid;
 	const char *disk;
 	bool open;
-	bool unfence;
 };
 
 static unsigned long number(const char *option, const char *text,
@@ -417,19 +403,11 @@ static void set_option(struct options *o, enum option_key key, const char *value
 	case OPT_STORAGE:
 		set_storage(&o->send, value);
 		break;
-	case OPT_FENCE:
-		if (strcmp(value, "pr") != 0)
-			die(EXIT_USAGE, "--fence %s: it takes pr", value);
-		o->send.fence = true;
-		break;
 	case OPT_DISK:
 		o->disk = value;
 		break;
 	case OPT_OPEN:
 		o->open = true;
-		break;
-	case OPT_UNFENCE:
-		o->unfence = true;
 		break;
 	case OPT_VM:
 		o->recover.vm = value;
@@ -539,7 +517,6 @@ static void read_qemu_options(struct options *o, int argc, char **argv,
 	o->receive.json = o->send.json;
 	o->receive.insecure = o->send.insecure;
 	o->receive.tls = o->send.tls;
-	o->receive.fence = o->send.fence;
 }
 
 /* ------------------------------------------------------------------------
@@ -553,8 +530,6 @@ static enum exit_status run_send(int argc, char **argv)
 	read_qemu_options(&o, argc, argv, send_options, send_help);
 	if (!o.send.to)
 		die(EXIT_USAGE, "--to HOST:PORT is missing; see kvmferry send --help");
-	if (o.send.fence && o.send.drain_storage)
-		die(EXIT_USAGE, "--fence pr is for requests that are cancelled, and --storage drain cancels none");
 	return source_run(&o.send);
 }
 
@@ -609,8 +584,8 @@ static enum exit_status run_check(int argc, char **argv)
 		print_check(&o, CHECK_FAIL, "QMP", why.text);
 		return EXIT_FAILED;
 	}
-	failures = check_vm(qmp, o.side, o.send.fence, o.send.state_dir, &rams, &disks,
-			    print_check, &o, NULL);
+	failures = check_vm(qmp, o.side, o.send.state_dir, &rams, &disks, print_check,
+			    &o, NULL);
 	vmdisks_close(&disks);
 	ramblocks_close(&rams);
 	qmp_close(qmp);
@@ -630,9 +605,9 @@ static enum exit_status run_disk(int argc, char **argv)
 	struct options o;
 
 	read_options(&o, argc, argv, disk_options, disk_help);
-	if ((o.open || o.unfence) && !o.disk)
-		die(EXIT_USAGE, "--open and --unfence need --disk NAME; see kvmferry disk --help");
-	return diskshow_run(o.disk, o.open, o.unfence, o.send.json);
+	if (o.open && !o.disk)
+		die(EXIT_USAGE, "--open needs --disk NAME; see kvmferry disk --help");
+	return diskshow_run(o.disk, o.open, o.send.json);
 }
 
 static enum exit_status run_recover(int argc, char **argv)

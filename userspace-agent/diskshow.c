@@ -11,7 +11,6 @@
 
 #include "disk.h"
 #include "diskshow.h"
-#include "fence.h"
 #include "kernel.h"
 
 #define SYS_BLOCK	"/sys/block"
@@ -119,7 +118,6 @@ static void print_json(const struct shown *d)
 struct request {
 	const char *name;
 	bool open;
-	bool unfence;
 	bool json;
 	unsigned int shown;
 };
@@ -143,8 +141,6 @@ static bool read_name(const char *device, char name[128])
 
 static int show(struct shown *d, struct request *r, struct failure *why)
 {
-	if (r->unfence && fence_lift(&d->disk, why))
-		return -1;
 	if (r->open && disk_unguard_all(&d->disk, why))
 		return -1;
 	if (disk_status(&d->disk, &d->status, why))
@@ -191,11 +187,9 @@ static int show_all(struct request *r, struct failure *why)
 	return result;
 }
 
-enum exit_status diskshow_run(const char *name, bool open, bool unfence, bool json)
+enum exit_status diskshow_run(const char *name, bool open, bool json)
 {
-	struct request request = {
-		.name = name, .open = open, .unfence = unfence, .json = json,
-	};
+	struct request request = { .name = name, .open = open, .json = json };
 	struct failure why = { 0 };
 	struct kernel k;
 	int result;

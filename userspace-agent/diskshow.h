@@ -19,9 +19,8 @@
  * diskshow_run - show them
  * @name:	only the disk that device-mapper calls so, which must be there; NULL: all
  * @open:	open whatever is guarded of it
- * @unfence:	end its reservation against the VM's former host
  * @json:	for programs
  */
-enum exit_status diskshow_run(const char *name, bool open, bool unfence, bool json);
+enum exit_status diskshow_run(const char *name, bool open, bool json);
 
 #endif /* KVMFERRY_DISKSHOW_H */

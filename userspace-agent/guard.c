@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fence.h"
 #include "guard.h"
 
 /* ------------------------------------------------------------------------
@@ -158,6 +157,10 @@ bool guard_is_whole(const struct guard *g)
 	return g->complete || !g->closed;
 }
 
+/* ------------------------------------------------------------------------
+ * Migrations that did not come
+ * ------------------------------------------------------------------------ */
+
 /* Opens the ranges for which @is_one says so. Returns how many there were, or -1. */
 static int open_some(const struct disk *d,
 		     bool (*is_one)(uint64_t id, const void *opaque), const void *opaque,
@@ -191,81 +194,6 @@ void guard_abandon(struct guard *g, const struct vmdisks *disks)
 			log_warn("%s", why.text);
 	g->closed = 0;
 }
-
-/* ------------------------------------------------------------------------
- * Fencing
- * ------------------------------------------------------------------------ */
-
-int guard_join(struct guard *g, const struct vmdisks *disks,
-	       const uint8_t id[WIRE_ID_SIZE], uint64_t reserved, struct failure *why)
-{
-	if (g->reserved || g->closed || !reserved || reserved & ~g->usable)
-		return fail(why, "the source broke the protocol: it has reserved disks that were not offered, or twice");
-	for (unsigned int i = 0; i < g->theirs.disks; i++) {
-		if (!(reserved >> i & 1))
-			continue;
-		if (fence_join(disk_of(g, disks, i, why), fence_key(FENCE_TARGET, id),
-			       fence_key(FENCE_SOURCE, id), why))
-			return -1;
-		g->reserved |= 1ull << i;
-	}
-	return 0;
-}
-
-static void leave(const struct disk *d, const uint8_t id[WIRE_ID_SIZE])
-{
-	struct failure why = { 0 };
-
-	if (fence_leave(d, fence_key(FENCE_TARGET, id), &why))
-		log_warn("%s", why.text);
-}
-
-void guard_leave(struct guard *g, const struct vmdisks *disks,
-		 const uint8_t id[WIRE_ID_SIZE])
-{
-	for (unsigned int i = 0; i < g->theirs.disks; i++)
-		if (g->reserved >> i & 1)
-			leave(&disks->disk[g->ours[i]].disk, id);
-	g->reserved = 0;
-}
-
-static int expel(struct guard *g, const struct disk *d, const uint8_t id[WIRE_ID_SIZE],
-		 struct failure *why)
-{
-	int opened;
-
-	if (fence_expel(d, fence_key(FENCE_TARGET, id), fence_key(FENCE_SOURCE, id), why))
-		return -1;
-	opened = open_some(d, is_ours, g, why);
-	if (opened < 0)
-		return -1;
-	if (!opened) {
-		leave(d, id);
-		return 0;
-	}
-	g->closed -= (unsigned int)opened;
-	g->expelled = true;
-	log_warn("disk %s: the source is fenced off, and the %d ranges that it had in doubt are open; the disk stays reserved for this host until the source's was restarted, and kvmferry disk --unfence said so here",
-		 d->path, opened);
-	return 0;
-}
-
-int guard_expel(struct guard *g, const struct vmdisks *disks,
-		const uint8_t id[WIRE_ID_SIZE], struct failure *why)
-{
-	int result = 0;
-
-	for (unsigned int i = 0; i < g->theirs.disks; i++)
-		if (g->reserved >> i & 1 && expel(g, &disks->disk[g->ours[i]].disk, id, why))
-			result = -1;
-	g->reserved = 0;
-	return result || !g->closed ? result :
-		fail(why, "a disk is not reserved, and the source cannot be fenced off it");
-}
-
-/* ------------------------------------------------------------------------
- * Migrations that did not come
- * ------------------------------------------------------------------------ */
 
 struct records {
 	const char *dir;

@@ -9,15 +9,11 @@
  * of the migration's id, and the lower half the number that the source gave it.
  *
  *	DISKS		guard_offer()	which of our disks could be guarded?
- *	FENCE		guard_join()	we register with those that it has reserved
  *	DOUBT, DOUBT_END  guard_doubt(), guard_complete()	from here on they are
  *	ENDED		guard_ended()	a few ranges less
  *	ABORT, or we	guard_abandon()	the VM stays there, nothing runs here
  *
- *	RELEASED	guard_leave()	the reservation is gone
- *
- * If the source disappears while ranges are guarded, guard_expel() fences it off
- * and opens them. Of a disk that is not reserved they stay guarded until the operator
+ * If the source disappears while ranges are guarded, they stay so until the operator
  * opens them: only he can know when it is safe.
  */
 #ifndef KVMFERRY_GUARD_H
@@ -34,8 +30,6 @@ struct guard {
 	unsigned int closed;		/* ranges that are guarded */
 	bool asked;			/* DISKS has come */
 	bool complete;			/* DOUBT_END has come */
-	uint64_t reserved;		/* those that we are registered with, as @usable */
-	bool expelled;			/* the source is fenced off one of them */
 };
 
 /**
@@ -59,30 +53,6 @@ int guard_complete(struct guard *g, struct failure *why);
 /* ENDED has come: opens its ranges. Returns 0, or -1 with @why. */
 int guard_ended(struct guard *g, const struct vmdisks *disks, const uint8_t *payload,
 		size_t len, struct failure *why);
-
-/**
- * guard_join - FENCE has come
- * @reserved:	which disks, as in @g->usable
- *
- * Returns 0, or -1 with @why.
- */
-int guard_join(struct guard *g, const struct vmdisks *disks,
-	       const uint8_t id[WIRE_ID_SIZE], uint64_t reserved, struct failure *why);
-
-/* Takes our keys back, as the source has. Logs what goes wrong. */
-void guard_leave(struct guard *g, const struct vmdisks *disks,
-		 const uint8_t id[WIRE_ID_SIZE]);
-
-/**
- * guard_expel - the source is gone: fence it off, open what was guarded
- *
- * Only after the commit: before, the VM is the source's. A disk of which nothing was
- * guarded is freed; the others stay reserved, for what may still come.
- *
- * Returns 0, or -1 with @why: some of it is still guarded.
- */
-int guard_expel(struct guard *g, const struct vmdisks *disks,
-		const uint8_t id[WIRE_ID_SIZE], struct failure *why);
 
 /* May the VM run here? Not with only a part of what is in doubt guarded. */
 bool guard_is_whole(const struct guard *g);

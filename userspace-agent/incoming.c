@@ -44,15 +44,15 @@ static void log_oddity(void *opaque, enum check_result result, const char *name,
 		log_warn("%s: %s", name, text);
 }
 
-int incoming_open(struct incoming *in, const char *path, bool fence,
-		  const char *state_dir, struct failure *why)
+int incoming_open(struct incoming *in, const char *path, const char *state_dir,
+		  struct failure *why)
 {
 	*in = (struct incoming){ .status = INCOMING_NONE };
 	in->qmp = qmp_open(path, QMP_TIMEOUT, why);
 	if (!in->qmp)
 		return -1;
 	qmp_on_event(in->qmp, on_event, in);
-	if (check_vm(in->qmp, JOURNAL_TARGET, fence, state_dir, &in->rams, &in->disks,
+	if (check_vm(in->qmp, JOURNAL_TARGET, state_dir, &in->rams, &in->disks,
 		     log_oddity, NULL, why) || qemu_identity(in->qmp, in->vm, why)) {
 		incoming_close(in);
 		return -1;

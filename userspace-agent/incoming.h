@@ -43,14 +43,13 @@ struct incoming {
  * incoming_open - connect to a QEMU that waits, find its RAM, insist on check.h
  * @in:		to be initialised; must stay where it is until incoming_close()
  * @path:	of its QMP socket
- * @fence:	its disks are to be fenced
  * @state_dir:	where owner records are
  * @why:	the reason of a failure, as when it runs a VM already
  *
  * Changes nothing in QEMU. Returns 0, or -1.
  */
-int incoming_open(struct incoming *in, const char *path, bool fence,
-		  const char *state_dir, struct failure *why);
+int incoming_open(struct incoming *in, const char *path, const char *state_dir,
+		  struct failure *why);
 
 /**
  * incoming_pair - find our RAM block for each of the source's

@@ -48,7 +48,6 @@
  * @json:	progress and outcome as lines of JSON on standard output
  * @keep_source: leave the source's QEMU there afterwards
  * @drain_storage: wait for all disk requests, cancel none
- * @fence:	reserve the disks, so that the target can fence this host off
  */
 struct source_options {
 	const char *qmp;
@@ -74,7 +73,6 @@ struct source_options {
 	bool json;
 	bool keep_source;
 	bool drain_storage;
-	bool fence;
 };
 
 /* What the source's QEMU says about its outgoing migration. */

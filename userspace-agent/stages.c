@@ -6,8 +6,8 @@
  *
  *	         the VM runs here           it stands still        it runs there
  *	|-------------------------------|---------------------------|---------->
- *	 check connect record fence      stop drain handover settle    retire disks
- *	 attach passes                   device resettle guard commit
+ *	 check connect record attach     stop drain handover settle    retire disks
+ *	 passes                          device resettle guard commit
  *	                                 running              ^
  *	                                                      |
  *	                                          the point of no return
@@ -75,8 +75,8 @@ static int act_check(struct source *s, struct failure *why)
 	if (!s->qmp)
 		return -1;
 	outgoing_watch(s);
-	if (check_vm(s->qmp, JOURNAL_SOURCE, o->fence, o->state_dir, &s->rams,
-		     &s->storage.disks, NULL, NULL, why))
+	if (check_vm(s->qmp, JOURNAL_SOURCE, o->state_dir, &s->rams, &s->storage.disks,
+		     NULL, NULL, why))
 		return -1;
 	if (qemu_identity(s->qmp, s->vm, why))
 		return -1;
@@ -378,8 +378,6 @@ static const struct stage stages[] = {
 	  act_connect, undo_connect },
 	{ "record", "writing down that the VM is here",
 	  act_record, undo_record },
-	{ "fence", "reserving its disks for both hosts",
-	  storage_fence, storage_unfence },
 	{ "attach", "beginning to follow the VM's RAM",
 	  act_attach, undo_attach },
 	{ "passes", "sending RAM while the VM runs",

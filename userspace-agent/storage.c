@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include "attend.h"
-#include "clock.h"
-#include "fence.h"
 #include "outgoing.h"
 #include "storage.h"
 
@@ -114,94 +112,6 @@ int storage_expect(struct source *s, uint64_t *us, struct failure *why)
 	}
 	json_decref(devices);
 	return devices ? 0 : -1;
-}
-
-/* ------------------------------------------------------------------------
- * Reserve
- * ------------------------------------------------------------------------ */
-
-#define LOOK_MS		50	/* between looks at requests that are to end */
-
-static int reserve(struct source *s, struct failure *why)
-{
-	unsigned int i;
-
-	each_chosen(s, i) {
-		if (fence_reserve(disk_at(s, i), fence_key(FENCE_SOURCE, s->id), why))
-			return -1;
-		s->storage.reserved |= 1ull << i;
-	}
-	return 0;
-}
-
-/* Has the disk a request in flight that it had at @since, clock_ms()? 1, 0, or -1. */
-static int has_older(const struct disk *d, int64_t since, struct failure *why)
-{
-	unsigned int count, i;
-	struct ferry_disk_request *list = disk_list(d, 1u << FERRY_DISK_IN_FLIGHT, &count, why);
-	int64_t now = clock_ms();
-	int found = 0;
-
-	if (!list)
-		return -1;
-	for (i = 0; i < count && !found; i++)
-		found = (int64_t)list[i].age_ms >= now - since;
-	free(list);
-	return found;
-}
-
-static int outlast(struct source *s, const struct disk *d, int64_t since,
-		   struct failure *why)
-{
-	int64_t deadline = clock_ms() + s->options->timeout_ms;
-	int older;
-
-	while ((older = has_older(d, since, why)) > 0) {
-		if (!clock_left(deadline))
-			return fail(why, "disk %s: its storage has had requests since before it was reserved, which could not be fenced off; wait until it has ended them, or leave --fence out",
-				    d->path);
-		if (attend(s, LOOK_MS, why))
-			return -1;
-	}
-	return older;
-}
-
-static bool is_fence_ready(const struct source *s)
-{
-	return s->storage.fence_ready;
-}
-
-int storage_fence(struct source *s, struct failure *why)
-{
-	uint8_t payload[WIRE_FENCE_SIZE];
-	int64_t since;
-	unsigned int i;
-
-	if (!s->options->fence || !s->storage.chosen)
-		return 0;
-	if (reserve(s, why))
-		return -1;
-	since = clock_ms();
-	each_chosen(s, i)
-		if (outlast(s, disk_at(s, i), since, why))
-			return -1;
-	if (frames_queue(&s->control, WIRE_FENCE, payload,
-			 wire_put_fence(payload, s->storage.reserved), why))
-		return -1;
-	return attend_until(s, is_fence_ready, "the target did not take part in reserving the disks",
-			    why);
-}
-
-void storage_unfence(struct source *s)
-{
-	for (unsigned int i = 0; i < s->storage.disks.count; i++) {
-		struct failure why = { 0 };
-
-		if (s->storage.reserved >> i & 1 &&
-		    fence_leave(disk_at(s, i), fence_key(FENCE_SOURCE, s->id), &why))
-			log_warn("%s", why.text);
-	}
-	s->storage.reserved = 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -438,8 +348,11 @@ static void wait_for_target(struct source *s)
 		lose_target(s, &why);
 }
 
-static void settle(struct source *s)
+int storage_settle(struct source *s, struct failure *why)
 {
+	(void)why;
+	if (!s->storage.told || s->storage.open)
+		return 0;
 	log_info("the VM runs on %s; %u of its cancelled writes are still with the storage, and it waits there if it needs the same blocks",
 		 s->options->to, s->storage.doubt);
 	s->storage.settling = true;
@@ -453,30 +366,6 @@ static void settle(struct source *s)
 	} else if (s->held) {
 		log_warn("nothing is in doubt here any more: it is safe to open what is held there (kvmferry disk --open)");
 	}
-}
-
-/* The target keeps its own key until it has heard this: without it, it could not write. */
-static void release(struct source *s)
-{
-	struct failure why = { 0 };
-
-	if (s->storage.doubt) {
-		log_warn("the disks stay reserved: the target fences this host off");
-		return;
-	}
-	storage_unfence(s);
-	if (s->control.link.fd >= 0 &&
-	    (frames_queue(&s->control, WIRE_RELEASED, NULL, 0, &why) || attend_flushed(s, &why)))
-		log_debug("%s", why.text);
-}
-
-int storage_settle(struct source *s, struct failure *why)
-{
-	(void)why;
-	if (s->storage.told && !s->storage.open)
-		settle(s);
-	if (s->storage.reserved)
-		release(s);
 	return 0;
 }
 

@@ -10,12 +10,6 @@
  *	guard		before the commit: nothing there touches what is in doubt
  *	disks		after it: tell what the storage has ended, until it is all
  *
- * With --fence pr (fence.h) the disks are reserved for both hosts meanwhile, so that the
- * target can fence this one off if it disappears:
- *
- *	fence		reserve them, before RAM is sent
- *	disks		when nothing is in doubt any more: take that back
- *
  * While `stop` is under way flushes are failed, as they may be the guest's. After it
  * has returned, QEMU has none of the guest's requests any more: the flushes that
  * come then are its own, for the migration, and are answered at once.
@@ -36,8 +30,6 @@ struct source;
  * struct storage - the disks of a VM that is moved away
  * @disks:	all of them
  * @chosen:	those whose requests are cancelled, bit (1 << number)
- * @reserved:	those that are, for this migration
- * @fence_ready: the target takes part in that
  * @asked:	the target was told of the disks
  * @answered:	and has said which it could guard
  * @begun:	something was cancelled
@@ -56,8 +48,6 @@ struct source;
 struct storage {
 	struct vmdisks disks;
 	uint64_t chosen;
-	uint64_t reserved;
-	bool fence_ready;
 	bool asked;
 	bool answered;
 	bool begun;
@@ -87,17 +77,6 @@ int storage_take_ready(struct source *s, uint64_t usable, struct failure *why);
  * Returns 0, or -1 with @why.
  */
 int storage_expect(struct source *s, uint64_t *us, struct failure *why);
-
-/**
- * storage_fence - the stage "fence"
- *
- * Waits until the storage has ended what it had before: Linux's own SCSI target, for one,
- * aborts with PREEMPT AND ABORT only what has come since the disk was reserved.
- *
- * Returns 0, or -1 with @why. storage_unfence() undoes it, and logs what goes wrong.
- */
-int storage_fence(struct source *s, struct failure *why);
-void storage_unfence(struct source *s);
 
 /* The stage "drain": after `stop` was sent. Returns 0, or -1 with @why. */
 int storage_drain(struct source *s, struct failure *why);

@@ -44,7 +44,7 @@ static void finish(struct target *t)
 	if (why.text[0])
 		log_warn("the source could not be told that the VM is here: %s", why.text);
 	journal_forget(t->options->state_dir, &t->journal);
-	if (t->guard.closed || t->guard.reserved)
+	if (t->guard.closed)
 		t->stage = TARGET_SETTLING;
 }
 
@@ -94,51 +94,31 @@ int takeover_step(struct target *t)
 	return ask_qemu(t);
 }
 
-static void tell_open(struct target *t)
-{
-	struct failure why = { 0 };
-
-	if (frames_send(&t->control, WIRE_OPEN, NULL, 0, TARGET_GOODBYE, &why))
-		log_debug("%s", why.text);
-	log_info("the source's storage has ended all it had: nothing is guarded any more");
-}
-
-static int on_ended(struct target *t, const uint8_t *payload, size_t len)
-{
-	if (!t->guard.closed)
-		return fail(&t->why, "the source broke the protocol: nothing was in doubt any more");
-	if (guard_ended(&t->guard, &t->in.disks, payload, len, &t->why))
-		return -1;
-	if (!t->guard.closed)
-		tell_open(t);
-	return 0;
-}
-
-/* Only now: as long as the source has it reserved, our own key is what lets us write. */
-static int on_released(struct target *t)
-{
-	if (t->guard.closed || !t->guard.reserved)
-		return fail(&t->why, "the source broke the protocol: it has released what is in doubt");
-	guard_leave(&t->guard, &t->in.disks, t->id);
-	return 0;
-}
-
 /* Frames that came together with the last one we have read are here already. */
-static int take_last_words(struct target *t)
+static int take_ended(struct target *t)
 {
 	struct wire_frame frame;
 	const uint8_t *payload;
 	int n;
 
 	while ((n = frames_next(&t->control, &frame, &payload, &t->why)) > 0) {
-		if (frame.type != WIRE_ENDED && frame.type != WIRE_RELEASED)
+		if (frame.type != WIRE_ENDED)
 			return fail(&t->why, "the source broke the protocol: frame %d after "
 				    "the commit", frame.type);
-		if (frame.type == WIRE_ENDED ? on_ended(t, payload, frame.length) :
-		    on_released(t))
+		if (guard_ended(&t->guard, &t->in.disks, payload, frame.length, &t->why))
 			return -1;
 	}
 	return n;
+}
+
+static void tell_open(struct target *t)
+{
+	struct failure why = { 0 };
+
+	t->stage = TARGET_ENDED;
+	if (frames_send(&t->control, WIRE_OPEN, NULL, 0, TARGET_GOODBYE, &why))
+		log_debug("%s", why.text);
+	log_info("the source's storage has ended all it had: nothing is guarded any more");
 }
 
 int takeover_settle(struct target *t)
@@ -146,23 +126,11 @@ int takeover_settle(struct target *t)
 	struct failure broken = { 0 };
 	int filled = frames_fill(&t->control, &broken);
 
-	if (take_last_words(t))
+	if (take_ended(t))
 		return -1;
-	if (!t->guard.closed && !t->guard.reserved) {
-		t->stage = TARGET_ENDED;
+	if (!t->guard.closed) {
+		tell_open(t);
 		return 0;
 	}
-	return filled < 0 ? takeover_lost(t, broken.text) : 0;
-}
-
-int takeover_lost(struct target *t, const char *because)
-{
-	if (!t->guard.reserved)
-		return fail(&t->why, "%s", because);
-	log_info("the source is not there any more: %s", because);
-	frames_close(&t->control);
-	if (guard_expel(&t->guard, &t->in.disks, t->id, &t->why))
-		return -1;
-	t->stage = TARGET_ENDED;
-	return 0;
+	return filled < 0 ? fail(&t->why, "%s", broken.text) : 0;
 }

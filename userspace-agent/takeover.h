@@ -31,19 +31,9 @@ int takeover_step(struct target *t);
 /**
  * takeover_settle - take what the source says of its storage, once the VM runs
  *
- * When nothing is guarded any more the source is told, and once no disk is reserved
- * @t has ended. Returns 0, or -1 with @t->why if the source is no longer there, or
- * speaks nonsense.
+ * When nothing is guarded any more the source is told, and @t has ended. Returns 0, or
+ * -1 with @t->why if the source is no longer there, or speaks nonsense.
  */
 int takeover_settle(struct target *t);
-
-/**
- * takeover_lost - the source is not there any more, though more was expected of it
- * @because:	what shows that
- *
- * What it has reserved lets us fence it off: then nothing is guarded any more and @t
- * has ended. Returns 0, or -1 with @t->why.
- */
-int takeover_lost(struct target *t, const char *because);
 
 #endif /* KVMFERRY_TAKEOVER_H */

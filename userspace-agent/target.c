@@ -12,8 +12,7 @@
  *	COMMITTED	QEMU has loaded its device state, or is about to: then it
  *	   |		runs, the source is told, and that is written down
  *	[SETTLING]	The VM runs. Disk requests that were cancelled are still with the
- *	   |		source's storage: what overlaps them is held until they ended, or
- *	   |		the source, should it disappear, was fenced off
+ *	   |		source's storage: what overlaps them is held until they ended
  *	ENDED
  *
  * Before COMMIT the source is authoritative: whatever goes wrong, here or there, the
@@ -305,7 +304,7 @@ static int on_time(struct target *t)
 		return takeover_step(t);
 	case TARGET_SETTLING:
 		return t->control.link.fd >= 0 ? 0 :
-			takeover_lost(t, "the connection broke");
+			fail(&t->why, "the connection broke");
 	case TARGET_ENDED:
 		break;
 	}
@@ -382,8 +381,7 @@ static int prepare(struct target *t)
 		if (!t->tls)
 			return -1;
 	}
-	if (incoming_open(&t->in, t->options->qmp, t->options->fence, t->options->state_dir,
-			  &t->why) ||
+	if (incoming_open(&t->in, t->options->qmp, t->options->state_dir, &t->why) ||
 	    acceptor_open(&t->acceptor, t->options->listen, t->tls,
 			  t->options->insecure, &t->why))
 		return -1;
@@ -431,7 +429,6 @@ static void give_up(struct target *t)
 	landing_close(&t->landing);
 
 	guard_abandon(&t->guard, &t->in.disks);
-	guard_leave(&t->guard, &t->in.disks, t->id);
 	if (t->begun && !t->options->keep_target) {
 		incoming_quit(&t->in);
 		landing_empty(&t->landing, &why);
@@ -450,15 +447,11 @@ static void tell_failure(struct target *t, const char *status)
 static enum exit_status tell_done(struct target *t)
 {
 	progress_done(&t->progress,
-		      json_pack("{s:b, s:b, s:b}", "running",
+		      json_pack("{s:b, s:b}", "running",
 				!!(t->hello.flags & WIRE_HELLO_RUNNING), "held",
-				t->guard.closed > 0, "fenced", t->guard.expelled));
-	if (!t->guard.closed) {
-		if (t->why.text[0])
-			log_warn("the VM runs here, and nothing of its disks is held, but they may stay reserved: %s",
-				 t->why.text);
+				t->guard.closed > 0));
+	if (!t->guard.closed)
 		return EXIT_DONE;
-	}
 	log_warn("the VM runs here, but %u ranges of its disks stay guarded: %s; it waits if it needs them, until they are opened: kvmferry disk tells how",
 		 t->guard.closed, t->why.text);
 	return EXIT_HELD;

@@ -36,7 +36,6 @@
  * @run_dir:	where to publish how it comes along, see state.h
  * @timeout_s:	seconds without a sign of life of the other side before the
  *		migration is given up, and seconds that QEMU may take for one step
- * @fence:	the source reserves disks, so that we can fence it off
  * @keep_target: leave the target's QEMU running after a failure, for a look at it
  */
 struct target_options {
@@ -48,7 +47,6 @@ struct target_options {
 	const char *state_dir;
 	const char *run_dir;
 	unsigned int timeout_s;
-	bool fence;
 	bool keep_target;
 };
 

@@ -129,9 +129,6 @@ static const char *frame_length_fault(enum wire_type type, uint32_t length)
 	case WIRE_DISKS_READY:
 		return length == WIRE_READY_SIZE ?
 			NULL : "READY has a length that no READY has";
-	case WIRE_FENCE:
-		return length == WIRE_FENCE_SIZE ?
-			NULL : "FENCE has a length that no FENCE has";
 	case WIRE_DISKS:
 		return is_list(length, 0, DISK, WIRE_MAX_DISKS) ?
 			NULL : "DISKS has a length that no list of disks has";
@@ -148,8 +145,6 @@ static const char *frame_length_fault(enum wire_type type, uint32_t length)
 	case WIRE_DOUBT_END:
 	case WIRE_GUARDED:
 	case WIRE_OPEN:
-	case WIRE_FENCE_READY:
-	case WIRE_RELEASED:
 		return length ? "a frame without payload has one" : NULL;
 	}
 	return "unknown type of frame";
@@ -358,17 +353,6 @@ size_t wire_put_disks_ready(uint8_t out[WIRE_READY_SIZE], uint64_t disks)
 }
 
 uint64_t wire_get_disks_ready(const uint8_t in[WIRE_READY_SIZE])
-{
-	return get(in, 8);
-}
-
-size_t wire_put_fence(uint8_t out[WIRE_FENCE_SIZE], uint64_t disks)
-{
-	put(out, disks, 8);
-	return WIRE_FENCE_SIZE;
-}
-
-uint64_t wire_get_fence(const uint8_t in[WIRE_FENCE_SIZE])
 {
 	return get(in, 8);
 }

@@ -33,8 +33,6 @@
  *	                 <-             READY         RAM paired, QEMU prepared
  *	[DISKS]          ->                           disks that could be cancelled
  *	                 <-             [DISKS_READY] those that could be guarded
- *	[FENCE]          ->                           those that are reserved: --fence pr
- *	                 <-             [FENCE_READY] and we see that, and take part
  *	(N streams)      ->
  *	... records of pass 1, 2, ...
  *	                 <-             PASS_DONE     for each pass, with digests
@@ -54,11 +52,9 @@
  *	                 <-             RUNNING       and it runs there (see HELLO)
  *	[ENDED ...]      ->                           the storage is done with some
  *	                 <-             [OPEN]        and nothing is guarded any more
- *	[RELEASED]       ->                           nor reserved: that was the last word
  *
  * What is in brackets comes only if it is asked for: DISKS if the source has disks
- * whose requests it can cancel, DOUBT and the rest if DISKS_READY allowed some, FENCE
- * and RELEASED if both agents were told --fence pr.
+ * whose requests it can cancel, DOUBT and the rest if DISKS_READY allowed some.
  *
  * Until COMMIT has been sent either side may send ABORT with a reason; the source
  * then runs on. After it the source never runs again.
@@ -107,9 +103,6 @@ enum wire_type {
 	WIRE_GUARDED = 15,
 	WIRE_ENDED = 16,
 	WIRE_OPEN = 17,
-	WIRE_FENCE = 18,
-	WIRE_FENCE_READY = 19,
-	WIRE_RELEASED = 20,
 };
 
 struct wire_preamble {
@@ -192,14 +185,6 @@ struct wire_disks {
 };
 
 /*
- * WIRE_FENCE: disks that the source has reserved, see fence.h
- *
- *	0   8  bit (1 << number), of those in DISKS_READY, at least one
- *
- * Answered with FENCE_READY. RELEASED: the source has taken its keys back.
- */
-
-/*
  * WIRE_DOUBT: ranges of a disk that a cancelled request may still change
  *
  *	0   4  number of the disk, one of DISKS_READY
@@ -244,7 +229,6 @@ struct wire_frame {
 /* Most bytes of payload that a HELLO, and a PASS_DONE or VERIFIED, can have. */
 #define WIRE_HELLO_MAX		(48 + FERRY_MAX_RAM * 72)
 #define WIRE_READY_SIZE		8
-#define WIRE_FENCE_SIZE		8
 #define WIRE_DIGESTS_MAX	(8 + FERRY_MAX_RAM * FERRY_HASH_SIZE)
 #define WIRE_DISKS_MAX		(WIRE_MAX_DISKS * 136)
 #define WIRE_DOUBT_MAX		(8 + WIRE_MAX_RANGES * 24)
@@ -282,8 +266,6 @@ int wire_get_disks(struct wire_disks *d, const uint8_t *in, size_t len,
 		   const char **why);
 size_t wire_put_disks_ready(uint8_t out[WIRE_READY_SIZE], uint64_t disks);
 uint64_t wire_get_disks_ready(const uint8_t in[WIRE_READY_SIZE]);
-size_t wire_put_fence(uint8_t out[WIRE_FENCE_SIZE], uint64_t disks);
-uint64_t wire_get_fence(const uint8_t in[WIRE_FENCE_SIZE]);
 size_t wire_put_doubt(uint8_t out[WIRE_DOUBT_MAX], const struct wire_doubt *d);
 int wire_get_doubt(struct wire_doubt *d, const uint8_t *in, size_t len,
 		   const char **why);

@@ -8,9 +8,6 @@
 # The loop devices read and write the file's own pages, which are all that there is of it, so the hosts never see anything
 # different. (Direct I/O would add nothing, and files in memory have it not.)
 #
-# With GUEST_DISK_STORAGE=scsi, instead of loop devices there are two SCSI disks on that file, of two initiators (lio.sh).
-# delay-a and -b are plain ways to them then: a delay of whatever time stops requests there, none lets them go on.
-#
 #   guest_disk_open [MIB]       the storage (64 MiB of zeros) and both hosts' way to it, without delay
 #   guest_disk_delay HOST READ_MS WRITE_MS [FLUSH_MS]
 #                               how long requests of that host take from now on; a flush as long as a write if not given.
@@ -30,11 +27,7 @@
 # Variables that change the next QEMU, besides GUEST_DISK:
 GUEST_AIO=${GUEST_AIO:-native}          # native, threads, io_uring
 GUEST_DISK_ERRORS=${GUEST_DISK_ERRORS:-rerror=stop,werror=stop}
-GUEST_DISK_STORAGE=${GUEST_DISK_STORAGE:-loop}  # loop, scsi
 GUEST_DISK_OVER=${GUEST_DISK_OVER:-ferried}     # what QEMU opens: delay for a disk without the target ferry
-
-# shellcheck source=SCRIPTDIR/lio.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lio.sh"
 
 guest_diskctl() { "$KVMFERRY_BUILD/storage/diskctl" "$@"; }
 
@@ -44,19 +37,12 @@ guest_disk_open() {
 	GUEST_INITRD=$KVMFERRY_BUILD/guest/initrd-disk.gz
 	modprobe -qa loop dm-mod dm-delay
 	truncate -s "${guest_disk_mib}M" "$GUEST_DIR/disk"
-	[ "$GUEST_DISK_STORAGE" != scsi ] || lio_open fileio "$GUEST_DIR/disk" "$guest_disk_mib" || return 1
 	for host in a b; do
-		"guest_disk_make_$GUEST_DISK_STORAGE" "$host"
+		losetup --find --show "$GUEST_DIR/disk" >"$GUEST_DIR/$host/loop"
+		guest_diskctl make "delay-$host" "$guest_disk_mib" delay "$(guest_disk_delays "$host" 0 0)"
 		guest_diskctl make "ferried-$host" "$guest_disk_mib" ferry "/dev/mapper/delay-$host"
 	done
 }
-
-guest_disk_make_loop() {
-	losetup --find --show "$GUEST_DIR/disk" >"$GUEST_DIR/$1/loop"
-	guest_diskctl make "delay-$1" "$guest_disk_mib" delay "$(guest_disk_delays "$1" 0 0)"
-}
-
-guest_disk_make_scsi() { guest_diskctl make "delay-$1" "$guest_disk_mib" linear "$(lio_device "$1") 0"; }
 
 # The table of a delay device, for guest_disk_delay's arguments.
 guest_disk_delays() {
@@ -65,14 +51,8 @@ guest_disk_delays() {
 	echo "$loop 0 $2 $loop 0 $3 $loop 0 ${4:-$3}"
 }
 
-guest_disk_delay() { "guest_disk_delay_$GUEST_DISK_STORAGE" "$@"; }
-
-guest_disk_delay_loop() {
+guest_disk_delay() {
 	guest_diskctl reload "delay-$1" "$guest_disk_mib" delay "$(guest_disk_delays "$@")"
-}
-
-guest_disk_delay_scsi() {
-	if [ "$2$3" = 00 ]; then guest_diskctl resume "delay-$1"; else guest_diskctl suspend "delay-$1"; fi
 }
 
 guest_disk_fail() { guest_diskctl reload "delay-$1" "$guest_disk_mib" error ""; }
@@ -95,7 +75,6 @@ guest_disk_close() {
 		[ ! -s "$GUEST_DIR/$host/loop" ] || losetup --detach "$(cat "$GUEST_DIR/$host/loop")"
 		rm -f "$GUEST_DIR/$host/loop"
 	done
-	lio_close
 	rm -f "$GUEST_DIR/disk"
 }
 

@@ -4,8 +4,6 @@
  *
  *	diskctl make NAME MIB TARGET ARGUMENTS		and /dev/mapper/NAME
  *	diskctl reload NAME MIB TARGET ARGUMENTS	another table, in use at once
- *	diskctl suspend NAME				what comes waits in device-mapper
- *	diskctl resume NAME
  *	diskctl remove NAME
  *	diskctl status NAME				what its target says of itself
  *	diskctl guard NAME ID SECTOR SECTORS		by a target ferry
@@ -70,10 +68,6 @@ int main(int argc, char **argv)
 		sure(disk_guard(bind_disk(argv[2]), number(argv[3]), number(argv[4]), number(argv[5])));
 	else if (!strcmp(verb, "unguard") && argc == 3)
 		sure(disk_unguard_all(bind_disk(argv[2])));
-	else if (!strcmp(verb, "suspend") && argc == 3)
-		sure(dm_suspend(argv[2], false));
-	else if (!strcmp(verb, "resume") && argc == 3)
-		sure(dm_resume(argv[2]));
 	else if (!strcmp(verb, "remove") && argc == 3) {
 		sure(dm_remove(argv[2]));
 		unlink(node_of(argv[2]));

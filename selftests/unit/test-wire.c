@@ -121,7 +121,7 @@ static void test_frame_lengths(void **state)
 {
 	static const unsigned int empty[] = {
 		WIRE_DEVICE_EOF, WIRE_VERIFY, WIRE_COMMIT, WIRE_RUNNING,
-		WIRE_DOUBT_END, WIRE_GUARDED, WIRE_OPEN, WIRE_FENCE_READY, WIRE_RELEASED,
+		WIRE_DOUBT_END, WIRE_GUARDED, WIRE_OPEN,
 	};
 
 	(void)state;
@@ -155,9 +155,6 @@ static void test_frame_lengths(void **state)
 	assert_int_equal(get_frame(WIRE_DISKS, 65 * 136), -1);
 	assert_int_equal(get_frame(WIRE_DISKS_READY, 8), 0);
 	assert_int_equal(get_frame(WIRE_DISKS_READY, 9), -1);
-	assert_int_equal(get_frame(WIRE_FENCE, 8), 0);
-	assert_int_equal(get_frame(WIRE_FENCE, 0), -1);
-	assert_int_equal(get_frame(WIRE_FENCE, 16), -1);
 	assert_int_equal(get_frame(WIRE_DOUBT, 8), -1);		/* no range */
 	assert_int_equal(get_frame(WIRE_DOUBT, 8 + 2048 * 24), 0);
 	assert_int_equal(get_frame(WIRE_DOUBT, 8 + 2049 * 24), -1);
@@ -170,7 +167,7 @@ static void test_frame_types(void **state)
 {
 	(void)state;
 	assert_int_equal(get_frame(0, 0), -1);
-	for (unsigned int type = WIRE_RELEASED + 1; type < 0x10000; type += 97)
+	for (unsigned int type = WIRE_OPEN + 1; type < 0x10000; type += 97)
 		assert_int_equal(get_frame(type, 0), -1);
 }
 
@@ -541,8 +538,6 @@ static void test_disks(void **state)
 
 	assert_int_equal(wire_put_disks_ready(bytes, 1ull << 63 | 2), WIRE_READY_SIZE);
 	assert_true(wire_get_disks_ready(bytes) == (1ull << 63 | 2));
-	assert_int_equal(wire_put_fence(bytes, 1ull << 62 | 1), WIRE_FENCE_SIZE);
-	assert_true(wire_get_fence(bytes) == (1ull << 62 | 1));
 }
 
 static void test_doubt(void **state)
