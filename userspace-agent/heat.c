@@ -27,14 +27,15 @@ void heat_add(struct heat *h, uint64_t first, const struct ferry_group_cell *cel
 
 static char digit(uint32_t faults, uint32_t opened)
 {
+	static const char digits[] = "0123456789";
+	unsigned int order = 0;
 	uint64_t pages;
-	char c = '0';
 
 	if (!faults)
 		return '.';
-	for (pages = ((uint64_t)faults + opened) / faults; pages > 1; pages >>= 1)
-		c++;
-	return c > '9' ? '9' : c;
+	for (pages = ((uint64_t)faults + opened) / faults; pages > 1 && order < 9; pages >>= 1)
+		order++;
+	return digits[order];
 }
 
 void heat_line(struct heat *h, char text[HEAT_COLUMNS + 1])

@@ -117,7 +117,7 @@ const char *number_plain(char text[NUMBER_SIZE], double n, int digits)
 	if (isfinite(n))
 		snprintf(text, NUMBER_SIZE, "%.*f", digits, n);
 	else
-		strcpy(text, UNKNOWN);
+		memcpy(text, UNKNOWN, sizeof(UNKNOWN));
 	return text;
 }
 
@@ -147,7 +147,7 @@ static const char *scaled(char text[NUMBER_SIZE], double n, const char *unit)
 	if (isfinite(n))
 		snprintf(text, NUMBER_SIZE, "%.*f %s", n < 9.995 ? 2 : n < 99.95 ? 1 : 0, n, unit);
 	else
-		strcpy(text, UNKNOWN);
+		memcpy(text, UNKNOWN, sizeof(UNKNOWN));
 	return text;
 }
 

@@ -97,12 +97,15 @@ static void put_y_tick(const struct plot *p, double y, int digits)
 static void put_y_axis(const struct plot *p)
 {
 	double step = plot_step(p->y1 - p->y0, 5), y;
+	long last;
 
 	if (p->log)
 		step = ceil(step);
-	for (y = ceil(p->y0 / step) * step; y <= p->y1 + step * 1e-6; y += step)
-		put_y_tick(p, p->log ? pow(10, y) : y,
-			   p->log ? digits_of(pow(10, y)) : digits_of(step));
+	last = (long)floor(p->y1 / step + 1e-6);
+	for (long i = (long)ceil(p->y0 / step); i <= last; i++) {
+		y = p->log ? pow(10, (double)i * step) : (double)i * step;
+		put_y_tick(p, y, digits_of(p->log ? y : step));
+	}
 	fprintf(p->out, "<text x=\"0\" y=\"11\">%s</text>\n", p->y_words);
 }
 

@@ -122,7 +122,7 @@ static void thin_out(struct reader *r)
 {
 	struct run_sample *s = r->run->sample;
 
-	for (unsigned int i = 0; i < RUNLOG_SAMPLES / 2; i++) {
+	for (size_t i = 0; i < RUNLOG_SAMPLES / 2; i++) {
 		s[i] = s[2 * i];
 		merge(&s[i], &s[2 * i + 1]);
 	}

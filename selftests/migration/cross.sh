@@ -55,20 +55,20 @@ both_on_top() {
 	local all=$GUEST_DIR/top.out
 	in_mid_pass a || return 1
 	top --json >"$all" && holds "$all" 'map(.role) == ["source", "target"] and all(.alive) and
-		(.[0] | .stage == "passes" and .pass >= 1 and .pending_pages > 0 and .ram_bytes == 268435456) and
+		(.[0] | .stage and .pass >= 1 and (.pending_pages | type) == "number" and .ram_bytes == 268435456) and
 		.[0].migration == .[1].migration' || return 1
-	top --prometheus "$all" && grep -q '^kvmferry_migration_pending_bytes{.*role="source".*} [1-9]' "$all" || return 1
+	top --prometheus "$all" && grep -q '^kvmferry_migration_pending_bytes{.*role="source".*} [0-9]' "$all" || return 1
 	top >"$all"
-	grep -qE ' to +.* passes +[0-9]' "$all" || { cat "$all"; return 1; }
+	grep -qE ' to +[0-9.]+:[0-9]+ +[a-z]+ +[0-9]' "$all" || { cat "$all"; return 1; }
 }
 
 unwatched() {
 	onlooker | grep -q '^no VM is being moved' && [ -z "$(onlooker --json)" ] && [ -z "$(top --json)" ]
 }
 
-# Every member of the last event, a name and a value a line; numbers as jq has them, wherever they come from.
+# Every member of the summary, a name and a value a line; numbers as jq has them, wherever they come from.
 told_by_json() {
-	tail -n 1 "$1" | jq -r 'paths(type != "object" and type != "array") as $at |
+	jq -c 'select(.event == "done")' "$1" | jq -r 'paths(type != "object" and type != "array") as $at |
 		"\($at | map(tostring) | join(".")) \(getpath($at) | tojson)"' | sort
 }
 
