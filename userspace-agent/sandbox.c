@@ -224,7 +224,7 @@ static int allow_some(scmp_filter_ctx filter)
 
 	/* on a connected socket */
 	if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
-			     SCMP_A4(SCMP_CMP_EQ, 0)))
+			     SCMP_A4(SCMP_CMP_EQ, 0, 0)))
 		return -1;
 	/* RAM never gets longer or shorter */
 	if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fallocate), 1,

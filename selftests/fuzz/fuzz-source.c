@@ -402,6 +402,19 @@ int kernel_group(struct kernel *k, const struct ferry_group *group, struct failu
 	return 0;
 }
 
+/* A module that cannot tell. */
+int kernel_group_map(struct kernel *k, unsigned int id, uint64_t first, uint64_t count,
+		     struct ferry_group_cell *cells, struct failure *why)
+{
+	(void)k;
+	(void)id;
+	(void)first;
+	(void)count;
+	(void)cells;
+	(void)why;
+	return 1;
+}
+
 int kernel_limit(struct kernel *k, uint64_t pages_per_s, unsigned int max_slowdown, struct failure *why)
 {
 	(void)k;

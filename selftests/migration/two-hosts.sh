@@ -29,6 +29,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
+qemu=$(qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/\1/p')
 mkdir -p "$top/build/vm"
 folder=$(mktemp -d "$top/build/vm/pair.XXXXXX")
 trap clean_up EXIT
@@ -71,9 +72,10 @@ hear_from() {
 	return 255
 }
 
+# A host may have a newer QEMU than this machine (vm/system.sh): both know the machine type of the older one.
 boot() {
 	start "$1"
-	hear_from "$1" 180
+	hear_from "$1" 180 && order "$1" "GUEST_MACHINE=pc-q35-$qemu"
 }
 
 # order HOST COMMAND...: it does this; what it says comes into $answer, remarks come out
