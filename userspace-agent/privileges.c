@@ -19,14 +19,15 @@
 static const uint64_t for_setup[] = {
 	/*
 	 * QEMU's sockets and files may be another user's; /proc/PID/maps, mem and map_files are
-	 * looked at; SETPCAP empties the bounding set.
+	 * looked at; the kernel loads its module for TLS only for NET_ADMIN; SETPCAP empties the
+	 * bounding set.
 	 */
 	[PRIVILEGES_SOURCE] = CAP(DAC_OVERRIDE) | CAP(SYS_PTRACE) | CAP(CHECKPOINT_RESTORE) |
-			      CAP(SETPCAP),
+			      CAP(NET_ADMIN) | CAP(SETPCAP),
 	/* A low port; then the decoder's sandbox, and its end. */
 	[PRIVILEGES_TARGET] = CAP(DAC_OVERRIDE) | CAP(SYS_PTRACE) | CAP(CHECKPOINT_RESTORE) |
-			      CAP(SETPCAP) | CAP(NET_BIND_SERVICE) | CAP(SYS_ADMIN) |
-			      CAP(SETUID) | CAP(SETGID) | CAP(KILL),
+			      CAP(NET_ADMIN) | CAP(SETPCAP) | CAP(NET_BIND_SERVICE) |
+			      CAP(SYS_ADMIN) | CAP(SETUID) | CAP(SETGID) | CAP(KILL),
 };
 
 /* And what is left then. */

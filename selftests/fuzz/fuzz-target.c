@@ -23,7 +23,9 @@
 #include <unistd.h>
 
 #include "peer.h"
+#include "privileges.h"
 #include "repair.h"
+#include "sandbox.h"
 #include "scratch.h"
 #include "script.h"
 #include "target.h"
@@ -249,7 +251,13 @@ void incoming_close(struct incoming *in)
 
 int __wrap_qmp_fd(const struct qmp *qmp);
 bool __wrap_qmp_sending(const struct qmp *qmp);
-void __wrap_progress_begin(struct progress *p, bool json);
+int __wrap_privileges_begin(enum privileges who, struct failure *why);
+int __wrap_privileges_settle(enum privileges who, struct failure *why);
+pid_t __wrap_sandbox_fork(struct failure *why);
+int __wrap_sandbox_enter(const struct sandbox *s, struct failure *why);
+int __wrap_sandbox_seal(struct failure *why);
+void __wrap_progress_begin(struct progress *p, bool json, json_t *options);
+void __wrap_progress_identify(struct progress *p, const struct progress_identity *who);
 void __wrap_progress_end(struct progress *p);
 
 int __wrap_qmp_fd(const struct qmp *qmp)
@@ -264,10 +272,53 @@ bool __wrap_qmp_sending(const struct qmp *qmp)
 	return false;
 }
 
-void __wrap_progress_begin(struct progress *p, bool json)
+/* Nobody watches. */
+void __wrap_progress_identify(struct progress *p, const struct progress_identity *who)
+{
+	(void)p;
+	(void)who;
+}
+
+/* The fuzzer keeps what it has: it needs it for the next run. */
+int __wrap_privileges_begin(enum privileges who, struct failure *why)
+{
+	(void)who;
+	(void)why;
+	return 0;
+}
+
+int __wrap_privileges_settle(enum privileges who, struct failure *why)
+{
+	(void)who;
+	(void)why;
+	return 0;
+}
+
+/* The decoder is a process like any other; what it reads is for fuzz-apply to find. */
+pid_t __wrap_sandbox_fork(struct failure *why)
+{
+	(void)why;
+	return fork();
+}
+
+int __wrap_sandbox_enter(const struct sandbox *s, struct failure *why)
+{
+	(void)s;
+	(void)why;
+	return 0;
+}
+
+int __wrap_sandbox_seal(struct failure *why)
+{
+	(void)why;
+	return 0;
+}
+
+void __wrap_progress_begin(struct progress *p, bool json, json_t *options)
 {
 	(void)p;
 	(void)json;
+	json_decref(options);
 }
 
 void __wrap_progress_end(struct progress *p)

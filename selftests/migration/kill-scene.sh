@@ -29,7 +29,7 @@ send_from() {
 end_agent() {
 	host_signal "$1" "$2" -CONT
 	[ "$2" = send ] || grep -q '"event":"receiving"' "$GUEST_DIR/$1/receive.out" || host_signal "$1" "$2" -TERM
-	agent_end "$1" "$2" || echo "# $2's status is $?"
+	agent_end "$1" "$2" || echo "# $2's status is $?: $(agent_reason "$1" "$2")"
 }
 
 # recover_says HOST ARGS...: one line of JSON

@@ -73,7 +73,7 @@ static void begin_source(void)
 {
 	REQUIRE(!privileges_begin(PRIVILEGES_SOURCE, NULL));
 	require_denied_always();
-	REQUIRE(has_line("\nCapEff:\t0000010000080102\n"));
+	REQUIRE(has_line("\nCapEff:\t0000010000081102\n"));
 	REQUIRE(!unshare(CLONE_FS));
 }
 
@@ -81,7 +81,7 @@ static void begin_target(void)
 {
 	REQUIRE(!privileges_begin(PRIVILEGES_TARGET, NULL));
 	require_denied_always();
-	REQUIRE(has_line("\nCapEff:\t00000100002805e2\n"));
+	REQUIRE(has_line("\nCapEff:\t00000100002815e2\n"));
 	REQUIRE(!unshare(CLONE_NEWNS));
 }
 
