@@ -186,7 +186,10 @@ static enum journal_side other(enum journal_side side)
 	return side == JOURNAL_SOURCE ? JOURNAL_TARGET : JOURNAL_SOURCE;
 }
 
-/* The record that decides. Unless the VM is here by one, the other host may know of a later one. */
+/*
+ * The record that decides. Unless the VM is here by one, the other host may know of a later one:
+ * NULL then if nothing is left of that here, and all that is here are attempts that failed.
+ */
 static const struct owner *choose(const struct owners *here, const struct owners *there)
 {
 	const struct owner *mine = last(here), *theirs = last(there);
@@ -195,7 +198,10 @@ static const struct owner *choose(const struct owners *here, const struct owners
 	if (!mine || !theirs || !is_past(&mine->record))
 		return mine;
 	same = find(here, theirs->record.id, other(theirs->record.side));
-	return same ? same : mine;
+	if (same)
+		return same;
+	return mine->record.state == JOURNAL_INCOMING &&
+	       theirs->record.side == JOURNAL_SOURCE ? NULL : mine;
 }
 
 /*

@@ -89,10 +89,12 @@ agree() {
 	done
 }
 
-# may_be_gone VICTIM: did what had the VM, by the verdict, die with it?
+# may_be_gone VICTIM: did what had the VM, by the verdict, die with it? A source that may have it back has it; a target that
+# may take it has ended its QEMU if its agent gave up.
 may_be_gone() {
 	case $1/$verdict in
-	qemu-source/source | qemu-source/none | qemu-target/target | host-source/source | host-source/none | host-target/target) died=1 ;;
+	qemu-source/source | qemu-source/none | qemu-source/either | qemu-target/target) died=1 ;;
+	host-source/source | host-source/none | host-source/either | host-target/target) died=1 ;;
 	*) return 1 ;;
 	esac
 }

@@ -133,6 +133,10 @@ static void test_attempts_give_way(void **state)
 	put(A, 2, JOURNAL_SOURCE, JOURNAL_COMMITTED);
 	assert_ruled(B, true, "either", 2);
 	assert_ruled(A, true, "either", 2);
+	put(A, 5, JOURNAL_SOURCE, JOURNAL_COMMITTED);	/* of which nothing is left on B */
+	assert_int_equal(judge(B, false).verdict, VERDICT_NOBODY);
+	assert_ruled(B, true, "either", 5);
+	assert_int_equal(judge(B, true).here, JOURNAL_NONE);
 	put(B, 4, JOURNAL_SOURCE, JOURNAL_OWNS);
 	assert_ruled(B, false, "source", 4);
 }
