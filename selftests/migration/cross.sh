@@ -66,16 +66,17 @@ unwatched() {
 	onlooker | grep -q '^no VM is being moved' && [ -z "$(onlooker --json)" ] && [ -z "$(top --json)" ]
 }
 
-# Every member of the summary, a name and a value a line; numbers as jq has them, wherever they come from.
+# Every member of the summary, a name and a value a line. Newer versions of jq keep a number as it was written, until it is
+# calculated with.
 told_by_json() {
 	jq -c 'select(.event == "done")' "$1" | jq -r 'paths(type != "object" and type != "array") as $at |
-		"\($at | map(tostring) | join(".")) \(getpath($at) | tojson)"' | sort
+		"\($at | map(tostring) | join(".")) \(getpath($at) | (numbers + 0) // . | tojson)"' | sort
 }
 
 told_by_page() {
 	sed -n '/<table id="result">/,/<\/table>/s/^<tr data-key="\([^"]*\)" data-value="\([^"]*\)">.*/\1 \2/p' "$1" |
 		jq -rR 'index(" ") as $at | .[$at + 1:] as $value |
-			"\(.[:$at]) \($value | (try fromjson catch $value) | tojson)"' | sort
+			"\(.[:$at]) \($value | (try fromjson catch $value) | (numbers + 0) // . | tojson)"' | sort
 }
 
 # report_agrees LOG
