@@ -19,7 +19,7 @@ packages='
 busybox-static          init.sh
 dkms                    the test that installs the module as a user would
 dmsetup                 device-mapper targets of the storage tests
-e2fsprogs               the test of file systems that hold no guest's RAM
+e2fsprogs               the test of file systems that hold no RAM of guests
 gawk                    building modules
 iproute2                network name spaces of the migration tests
 jq                      reads the QEMUs and the agents
