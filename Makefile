@@ -59,11 +59,11 @@ endif
 # --- the agent
 
 CC := gcc
-PKGS := jansson liblz4 libzstd zlib libssl libcrypto libsystemd
+export AGENT_PKGS := jansson liblz4 libzstd zlib libssl libcrypto libseccomp libcap-ng libsystemd
 CFLAGS ?= -O2 -g
 AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
-	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(PKGS))
-AGENT_LIBS := $(shell pkg-config --libs $(PKGS))
+	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(AGENT_PKGS))
+AGENT_LIBS := $(shell pkg-config --libs $(AGENT_PKGS)) -lm
 AGENT_OBJECTS := $(patsubst userspace-agent/%.c,$(BUILD)/agent/%.o,$(wildcard userspace-agent/*.c))
 
 .PHONY: agent
@@ -77,10 +77,26 @@ $(BUILD)/agent/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent
 	@echo "  CC  $<"
 	@$(CC) $(AGENT_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/agent:
+# with the named fault points of fault.h: what has none is that of the agent itself
+FAULT_SOURCES := $(shell grep -l '"fault.h"' userspace-agent/*.c)
+FAULT_OBJECTS := $(patsubst userspace-agent/%.c,$(BUILD)/agent/fault/%.o,$(FAULT_SOURCES))
+PLAIN_OBJECTS := $(filter-out $(patsubst userspace-agent/%.c,$(BUILD)/agent/%.o,$(FAULT_SOURCES)),$(AGENT_OBJECTS))
+
+.PHONY: agent-fault
+agent-fault: $(BUILD)/kvmferry-fault ## the agent for tests of crashes, build/kvmferry-fault
+
+$(BUILD)/kvmferry-fault: $(PLAIN_OBJECTS) $(FAULT_OBJECTS)
+	@echo "  LD  $(notdir $@)"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(AGENT_LIBS)
+
+$(BUILD)/agent/fault/%.o: userspace-agent/%.c Makefile VERSION | $(BUILD)/agent/fault
+	@echo "  CC  $< (fault points)"
+	@$(CC) $(AGENT_CFLAGS) -DFERRY_FAULT $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/agent $(BUILD)/agent/fault:
 	@mkdir -p $@
 
--include $(AGENT_OBJECTS:.o=.d)
+-include $(AGENT_OBJECTS:.o=.d) $(FAULT_OBJECTS:.o=.d)
 
 # --- tests: every folder below selftests/ that has programs to build has a Makefile
 
@@ -88,7 +104,7 @@ TEST_FOLDERS := $(filter-out unit fuzz,$(patsubst selftests/%/Makefile,%,$(wildc
 in_folder = +@$(MAKE) -C selftests/$(1) TOP=$(CURDIR) BUILD=$(BUILD)
 
 .PHONY: selftests
-selftests: $(TEST_FOLDERS:%=selftests-%) ## the programs that the tests run
+selftests: agent-fault $(TEST_FOLDERS:%=selftests-%) ## the programs that the tests run
 
 .PHONY: $(TEST_FOLDERS:%=selftests-%)
 $(TEST_FOLDERS:%=selftests-%): selftests-%:
@@ -99,7 +115,7 @@ unit: ## the unit tests, into build/unit/
 	$(if $(wildcard selftests/unit/Makefile),$(call in_folder,unit))
 
 .PHONY: fuzz
-fuzz: ## fuzz everything that reads bytes from the network: [SECONDS_EACH=20]
+fuzz: ## fuzz everything that others can say to the agent: [SECONDS_EACH=20]
 	+@$(MAKE) -C selftests/fuzz TOP=$(CURDIR) BUILD=$(BUILD) $(if $(SECONDS_EACH),SECONDS_EACH=$(SECONDS_EACH)) run
 
 .PHONY: check
@@ -110,6 +126,22 @@ check: setup ## build everything, run all tests: [KERNEL=NAME] [ONLY=PATTERN]
 check-model: setup ## search the model of the switchover for ways to break it (minutes)
 	@selftests/model/check.sh --long
 
+.PHONY: fuzz-coverage
+fuzz-coverage: ## how much of each source file the fuzzers' corpora reach
+	+@$(MAKE) -C selftests/fuzz TOP=$(CURDIR) BUILD=$(BUILD) coverage
+
+.PHONY: fuzz-ioctl
+fuzz-ioctl: KERNEL := $(or $(KERNEL),debug)
+fuzz-ioctl: setup selftests ## fuzz the kernel's ABI in an emulated host, and tell what it reached: [MINUTES=10] [SEED=N] [KERNEL=debug]
+	@selftests/abi/long.sh '$(KERNEL)' $(or $(MINUTES),10) $(SEED)
+
+.PHONY: soak
+soak: KERNEL := $(or $(KERNEL),debug)
+soak: setup agent selftests ## migrations with everything left to chance: [N=20] [SEED=N] [KERNEL=debug]
+	+@$(MAKE) modules KERNEL=$(KERNEL)
+	@selftests/vm/host.sh --kernel $(KERNEL) --timeout $$((600 + $(or $(N),20) * 180)) -- \
+		env $(if $(SEED),KVMFERRY_SEED=$(SEED)) selftests/migration/soak.sh $(or $(N),20)
+
 .PHONY: check-oracle
 check-oracle: setup ## the long runs of the tracking oracle
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/oracle.list
@@ -118,12 +150,21 @@ check-oracle: setup ## the long runs of the tracking oracle
 check-stress: setup ## the long migration runs
 	@selftests/check.sh $(if $(KERNEL),--kernel $(KERNEL)) --list selftests/stress.list
 
+.PHONY: check-kill
+check-kill: setup agent selftests ## kill every part of a migration at every point of it (three quarters of an hour)
+	@for name in 6.1 6.12 7.3; do $(MAKE) modules KERNEL=$$name || exit 1; done
+	@selftests/kill.sh
+
 # These measure in one kernel of the list; build/bench/ has the results.
 BENCH_KERNEL = $(or $(KERNEL),6.1)
 
 .PHONY: bench-build
 bench-build: setup agent selftests
 	+@$(MAKE) modules KERNEL=$(BENCH_KERNEL)
+
+.PHONY: bench
+bench: bench-build ## all benchmarks, and what has changed since the run before (hours): [KERNEL=NAME] [QUICK=1]
+	@selftests/perf/bench.sh --kernel $(BENCH_KERNEL) --quick $(or $(QUICK),0)
 
 .PHONY: bench-group
 bench-group: bench-build ## groups of pages: every policy and KVM's dirty log, a table (half an hour): [KERNEL=NAME]

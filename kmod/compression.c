@@ -11,8 +11,8 @@
  * Each record is encoded with the codec of one rung, which the bytes choose that
  * wait on the ring:
  *
- *	rung = min(waiting / step, max(highest - lowered, 1))
- *	step = min(8 ms * rate, size / 8)
+ *	rung = min(waiting / step, highest, 1 + raised)
+ *	step = min(8 ms * rate, size / 8), and size / 32 before there is a rate
  *
  * where rate is what the stream has been taking in a second while bytes waited. A
  * stream that is slower than the worker lets the ring fill up, and what has to wait
@@ -38,12 +38,18 @@
  * Bytes also wait where the network could take more: whoever sends them waits for a CPU,
  * or the target does and its window is full. More effort would take from the
  * one what it waits for, and give the other more to do. So FERRY_CONSUME tells how long
- * the network was idle, and each sixteenth of a second with bytes waiting decides:
+ * the network was idle since it last told. Of that no more counts than bytes have waited
+ * since then: between two passes the network is idle, too. Each sixteenth of a second
+ * with bytes waiting decides:
  *
- *	idle for more than a quarter of it	lowered += 1
- *	idle for less than an eighth		lowered -= 1, not below 0
+ *	idle for less than an eighth of it	raised += 1
+ *	idle for more than a quarter		raised -= 1, not below 0
  *
- * The first rung above the lowest is never lost by that, lz4 as a rule: what both sides
+ * It begins with 0. To find out that bytes wait for the network costs what lz4 makes
+ * meanwhile, at most a ring of it. To find out that they do not, with the codecs of most
+ * effort, would cost CPU time where there is none, and the memory of zstd-stream.
+ *
+ * The first rung above the lowest is always there, lz4 as a rule: what both sides
  * have to do for each byte (send, receive, copy, check) is more than it takes to
  * decode the fewer bytes, and the worker has the time, or nothing would wait.
  *
@@ -67,6 +73,7 @@
 #define SMOOTH_NS	(4 * STEP_NS)
 #define AT_LEAST(now)	((now) / 4)
 #define STEP_SIZE(size)	((size) / 8)
+#define FIRST_STEP(size) ((size) / 32)
 
 /* Long enough for the scheduler to matter little. */
 #define MEASURE_NS	(SECOND_NS / 64)
@@ -110,13 +117,11 @@ void ferry_ladder_make(struct ferry_ladder *ladder, u64 codecs)
 unsigned int ferry_ladder_choose(const struct ferry_ladder *ladder,
 				 const struct ferry_backlog *backlog)
 {
-	unsigned int highest = ladder->rungs - 1;
-	u64 step = STEP_SIZE(backlog->size);
+	unsigned int highest = min(ladder->rungs - 1, 1 + backlog->raised);
+	u64 step = FIRST_STEP(backlog->size);
 
-	if (highest)
-		highest -= min(highest - 1, backlog->lowered);
 	if (backlog->rate)
-		step = min(step, STEP_S(backlog->rate) + 1);
+		step = min(STEP_SIZE(backlog->size), STEP_S(backlog->rate) + 1);
 	return min_t(u64, backlog->waiting / step, highest);
 }
 
@@ -161,14 +166,17 @@ u64 ferry_meter_smooth(struct ferry_meter *meter, u64 now, u64 waiting)
 static void watch(struct ferry_meter *meter, u64 elapsed, u64 idle)
 {
 	meter->watched += elapsed;
-	meter->idle += idle;
+	meter->untold += elapsed;
+	if (idle) {
+		meter->idle += min(idle, meter->untold);
+		meter->untold = 0;
+	}
 	if (meter->watched < WATCH_NS)
 		return;
-	meter->idle = min(meter->idle, meter->watched);
-	if (meter->idle > MANY(meter->watched))
-		meter->lowered = min(meter->lowered + 1, FERRY_NR_CODECS - 1U);
-	else if (meter->idle < FEW(meter->watched) && meter->lowered)
-		meter->lowered--;
+	if (meter->idle < FEW(meter->watched))
+		meter->raised = min(meter->raised + 1, FERRY_NR_CODECS - 2U);
+	else if (meter->idle > MANY(meter->watched) && meter->raised)
+		meter->raised--;
 	meter->all_idle += meter->idle;
 	meter->watched = 0;
 	meter->idle = 0;
@@ -181,7 +189,7 @@ static void watch(struct ferry_meter *meter, u64 elapsed, u64 idle)
  * @bytes: how many
  * @waiting: how many are left
  * @idle: nanoseconds for which the network could have taken more, since this was
- *	last told
+ *	last told; 0: not told now
  *
  * Context: Any.
  */

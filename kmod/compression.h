@@ -28,9 +28,10 @@ struct ferry_ladder {
  * @rate:	bytes a second, 0 before the first measurement
  * @smooth:	what waits, smoothed
  * @smoothed_at: nanoseconds, when
- * @watched:	nanoseconds with bytes waiting since @lowered was last decided
+ * @watched:	nanoseconds with bytes waiting since @raised was last decided
  * @idle:	of them, those in which the network could have taken more
- * @lowered:	how many of the highest rungs are not to be used
+ * @untold:	nanoseconds with bytes waiting since that was last told
+ * @raised:	how many rungs above the second may be used
  * @all_idle:	of all nanoseconds with bytes waiting, those in which the network could have
  *		taken more
  *
@@ -45,7 +46,8 @@ struct ferry_meter {
 	u64 smoothed_at;
 	u64 watched;
 	u64 idle;
-	unsigned int lowered;
+	u64 untold;
+	unsigned int raised;
 	u64 all_idle;
 };
 
@@ -54,13 +56,13 @@ struct ferry_meter {
  * @waiting:	bytes that the stream has not taken yet, as ferry_meter_smooth() says
  * @size:	bytes of the ring
  * @rate:	of the stream, see &struct ferry_meter
- * @lowered:	see there
+ * @raised:	see there
  */
 struct ferry_backlog {
 	u64 waiting;
 	u64 size;
 	u64 rate;
-	unsigned int lowered;
+	unsigned int raised;
 };
 
 /**

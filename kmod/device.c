@@ -29,6 +29,7 @@ union ferry_arg {
 	struct ferry_digest digest;
 	struct ferry_group group;
 	struct ferry_group_stats group_stats;
+	struct ferry_group_map group_map;
 	struct ferry_limit limit;
 	struct ferry_vm_stats vm_stats;
 	struct ferry_workers workers;
@@ -48,6 +49,8 @@ static_assert(sizeof(struct ferry_pending) == 48);
 static_assert(sizeof(struct ferry_digest) == 40);
 static_assert(sizeof(struct ferry_group) == 48);
 static_assert(sizeof(struct ferry_group_stats) == 232);
+static_assert(sizeof(struct ferry_group_cell) == 8);
+static_assert(sizeof(struct ferry_group_map) == 48);
 static_assert(sizeof(struct ferry_limit) == 32);
 static_assert(sizeof(struct ferry_workers) == 32);
 static_assert(sizeof(struct ferry_compression_stats) == 272);
@@ -64,7 +67,8 @@ static long cmd_info(struct ferry_vm *vm, union ferry_arg *arg)
 
 	info->abi = FERRY_ABI;
 	info->features = FERRY_FEATURE_HUGE_PAGES | FERRY_FEATURE_GROUP |
-			 FERRY_FEATURE_COMPRESSION | FERRY_FEATURE_DISK;
+			 FERRY_FEATURE_COMPRESSION | FERRY_FEATURE_DISK |
+			 FERRY_FEATURE_GROUP_MAP;
 	if (FERRY_HAS_FAULTS)
 		info->features |= FERRY_FEATURE_FAULT_POINTS;
 	info->codecs = ferry_codecs_available();
@@ -144,6 +148,14 @@ static long cmd_group_stats(struct ferry_vm *vm, union ferry_arg *arg)
 	return ferry_vm_group_stats(vm, &arg->group_stats);
 }
 
+static long cmd_group_map(struct ferry_vm *vm, union ferry_arg *arg)
+{
+	if (!flags_ok(arg->group_map.flags, 0) ||
+	    !reserved_ok(arg->group_map.reserved))
+		return -EINVAL;
+	return ferry_vm_get_group_map(vm, &arg->group_map);
+}
+
 static long cmd_limit(struct ferry_vm *vm, union ferry_arg *arg)
 {
 	if (!flags_ok(arg->limit.flags, 0) || !reserved_ok(arg->limit.reserved))
@@ -204,6 +216,7 @@ static const struct {
 	{ FERRY_VM_STATS,	cmd_vm_stats },
 	{ FERRY_WORKERS,		cmd_workers },
 	{ FERRY_COMPRESSION_STATS, cmd_compression_stats },
+	{ FERRY_GROUP_MAP,	cmd_group_map },
 	[_IOC_NR(FERRY_DISK_BIND)] = { FERRY_DISK_BIND, cmd_disk_bind },
 };
 

@@ -3,6 +3,7 @@
 
 #include <linux/module.h>
 
+#include "cover.h"
 #include "device.h"
 #include "disk.h"
 #include "unprotect.h"
@@ -14,13 +15,17 @@ static int __init ferry_init(void)
 	if (err)
 		return err;
 	err = ferry_device_register();
-	if (err)
+	if (err) {
 		ferry_disk_unregister();
-	return err;
+		return err;
+	}
+	ferry_cover_init();
+	return 0;
 }
 
 static void __exit ferry_exit(void)
 {
+	ferry_cover_exit();
 	ferry_device_unregister();
 	ferry_disk_unregister();
 	ferry_unprotect_flush();

@@ -53,6 +53,7 @@ static inline void ferry_hash_xor(struct ferry_hash *hash,
  * struct ferry_ram_chunk - what is remembered of a chunk
  * @lock:	protects what follows
  * @group:	what its groups have taught
+ * @cell:	what its groups were, for FERRY_GROUP_MAP
  * @dropped:	pages that were protected, for which KVM therefore dropped its
  *		mapping, and that nobody has mapped for the guest since
  * @protecting:	a worker is protecting pages here right now; no lock
@@ -61,6 +62,7 @@ static inline void ferry_hash_xor(struct ferry_hash *hash,
 struct ferry_ram_chunk {
 	spinlock_t lock;	/* see above */
 	struct ferry_group_chunk group;
+	struct ferry_group_cell cell;
 	struct ferry_chunk_set dropped;
 	bool protecting;
 	struct ferry_futility futility;

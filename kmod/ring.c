@@ -210,7 +210,7 @@ void ferry_ring_backlog(struct ferry_ring_buffer *ring,
 					      ring->head - ring->tail);
 	backlog->size = ring->size;
 	backlog->rate = ring->meter.rate;
-	backlog->lowered = ring->meter.lowered;
+	backlog->raised = ring->meter.raised;
 	spin_unlock(&ring->lock);
 }
 

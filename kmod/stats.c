@@ -322,6 +322,57 @@ int ferry_vm_get_pending(struct ferry_vm *vm, const struct ferry_pending *arg)
 	return err;
 }
 
+static void read_cell(struct ferry_ram_chunk *chunk,
+		      struct ferry_group_cell *cell)
+{
+	spin_lock(&chunk->lock);
+	*cell = chunk->cell;
+	spin_unlock(&chunk->lock);
+}
+
+static int get_group_map(struct ferry_vm *vm, const struct ferry_group_map *arg)
+{
+	struct ferry_group_cell __user *to = u64_to_user_ptr(arg->cells);
+	struct ferry_ram *ram = find_ram(vm, arg->block);
+	u64 i;
+
+	if (!ram)
+		return -ENOENT;
+	if (!arg->count || arg->first > ferry_ram_chunks(ram) ||
+	    arg->count > ferry_ram_chunks(ram) - arg->first)
+		return -EINVAL;
+
+	for (i = 0; i < arg->count; i++) {
+		struct ferry_group_cell cell;
+
+		read_cell(&ram->chunk[arg->first + i], &cell);
+		if (copy_to_user(&to[i], &cell, sizeof(cell)))
+			return -EFAULT;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * ferry_vm_get_group_map() - FERRY_GROUP_MAP
+ * @vm: the VM
+ * @arg: the command's argument
+ *
+ * Context: Process context. May sleep.
+ * Return: 0 or what FERRY_GROUP_MAP documents.
+ */
+int ferry_vm_get_group_map(struct ferry_vm *vm, const struct ferry_group_map *arg)
+{
+	int err;
+
+	mutex_lock(&vm->lock);
+	err = get_group_map(vm, arg);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
 /* Reads all of a block as it is now. */
 static int digest_now(const struct ferry_ram *ram, struct ferry_hasher *hasher,
 		      void *page, struct ferry_hash *digest)

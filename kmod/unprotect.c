@@ -151,6 +151,8 @@ static unsigned int open_group(const struct ferry_site *site)
 		      FERRY_CHUNK_PAGES);
 	bitmap_andnot(chunk->dropped.page, chunk->dropped.page, set.page,
 		      FERRY_CHUNK_PAGES);
+	chunk->cell.write_faults++;
+	chunk->cell.opened += opened;
 	spin_unlock(&chunk->lock);
 
 	atomic64_inc(&count->groups[ilog2(opened + 1)]);

@@ -105,6 +105,7 @@ int ferry_vm_add_channel(struct ferry_vm *vm,
 int ferry_vm_begin_pass(struct ferry_vm *vm, struct ferry_pass *arg);
 void ferry_vm_status(struct ferry_vm *vm, struct ferry_status *arg);
 int ferry_vm_get_pending(struct ferry_vm *vm, const struct ferry_pending *arg);
+int ferry_vm_get_group_map(struct ferry_vm *vm, const struct ferry_group_map *arg);
 int ferry_vm_get_digest(struct ferry_vm *vm, struct ferry_digest *arg);
 bool ferry_vm_pass_ended(struct ferry_vm *vm);
 int ferry_vm_set_group(struct ferry_vm *vm, const struct ferry_group *arg);

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Build everything, run the unit tests, then boot each kernel of the matrix and run the listed tests in it.
 #
-#   check.sh [--kernel NAME]... [--only PATTERN] [--list FILE] [--no-build] [--results FOLDER]
+#   check.sh [--kernel NAME]... [--only PATTERN] [--list FILE] [--jobs N] [--no-build] [--results FOLDER]
 #     --kernel NAME     of vm/kernels.list; all if not given (the debug kernel is built the first time: a quarter of an hour)
 #     --only PATTERN    only tests whose name matches this extended regular expression
 #     --list FILE       another list than tests.list
+#     --jobs N          emulated hosts that run at the same time; if not given, one for each CPU that has memory for it
 #     --no-build        the caller has built everything
 #     --results FOLDER  where check.json and the full outputs go, build/check if not given
 #
@@ -18,12 +19,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$here")
 cd "$top"
 
-kernels='' only='' list=$here/tests.list build=1 results=build/check whole=1
+kernels='' only='' list=$here/tests.list build=1 results=build/check whole=1 at_once=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernels+=" $2" whole=0; shift ;;
 	--only) only=$2 whole=0; shift ;;
 	--list) list=$2 whole=0; shift ;;
+	--jobs) at_once=$2; shift ;;
 	--results) results=$2; shift ;;
 	--no-build) build=0 ;;
 	*) echo "check.sh: unknown option $1" >&2; exit 2 ;;
@@ -33,53 +35,77 @@ done
 [ -e "$list" ] || { echo "check.sh: no such list: $list" >&2; exit 2; }
 mkdir -p "$results"
 
-passed=0 failed=0 skipped=0 json=''
+verdicts=$results/verdicts
+: >"$verdicts"
 
-# the emulated host that runs now; it does not outlive us
-host=''
-trap '[ -z "$host" ] || kill "$host"' EXIT
+# An emulated host keeps about one CPU busy. Whatever runs does not outlive us.
+[ -n "$at_once" ] || at_once=$(awk -v cpus="$(nproc)" '/^MemAvailable/ {
+	hosts = int($2 / (4 * 1024 * 1024))
+	print hosts < 1 ? 1 : hosts < cpus ? hosts : cpus
+}' /proc/meminfo)
+trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# record KERNEL NAME RESULT SECONDS [WHY]: one verdict, one line for the reader, one object for check.json
+# record KERNEL NAME RESULT SECONDS [WHY] [SAID]: one verdict, one line for the reader, after what a failed test said;
+# one object for check.json. Jobs that run at the same time take turns.
 record() {
 	local mark
 	case $3 in
-	pass) passed=$((passed + 1)) mark='ok     ' ;;
-	skip) skipped=$((skipped + 1)) mark='skipped' ;;
-	*) failed=$((failed + 1)) mark='FAILED ' ;;
+	pass) mark='ok     ' ;;
+	skip) mark='skipped' ;;
+	*) mark='FAILED ' ;;
 	esac
-	printf '%s %-6s %-32s %4s s  %s\n' "$mark" "$1" "$2" "$4" "${5:-}"
-	json+=$(jq -cn --arg kernel "$1" --arg test "$2" --arg result "$3" --argjson seconds "$4" --arg why "${5:-}" \
-		'{$kernel, $test, $result, $seconds, $why}')$'\n'
+	{
+		flock 9
+		printf '%s%s %-6s %-32s %4s s  %s\n' "${6:-}" "$mark" "$1" "$2" "$4" "${5:-}"
+		jq -cn --arg kernel "$1" --arg test "$2" --arg result "$3" --argjson seconds "$4" --arg why "${5:-}" \
+			'{$kernel, $test, $result, $seconds, $why}' >&9
+	} 9>>"$verdicts"
 }
 
+# counted RESULT: how many tests had it
+counted() { jq -n --arg result "$1" '[inputs | select(.result == $result)] | length' "$verdicts"; }
+
 finish() {
-	jq -s . <<<"$json" >"$results/check.json"
+	local passed failed skipped
+	wait
+	passed=$(counted pass) failed=$(counted fail) skipped=$(counted skip)
+	jq -s . "$verdicts" >"$results/check.json"
 	[ "$results" != build/check ] || cp "$results/check.json" build/check.json
-	if [ $skipped -gt 0 ]; then
+	if [ "$skipped" -gt 0 ]; then
 		echo "$passed passed, $failed failed, $skipped skipped"
 	else
 		echo "$passed passed, $failed failed"
 	fi
-	[ $failed -eq 0 ] && [ $passed -gt 0 ]
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 	exit
+}
+
+# start COMMAND...: run it as a job, as soon as fewer than that many run
+start() {
+	while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do
+		wait -n || true # what came of it stands in the verdicts
+	done
+	"$@" &
 }
 
 wanted() { [[ -z $only || $1 =~ $only ]]; }
 
-# on_machine NAME COMMAND...: a test that runs here, not in an emulated host. Its output is shown only if it fails.
+# on_machine NAME COMMAND...: a test that runs here, not in an emulated host. Its output is shown only if it fails. A job.
 on_machine() {
 	local name=$1 log started=$SECONDS status=0
 	shift
 	wanted "$name" || return 0
 	log=$results/$name.log
 	mkdir -p "$(dirname "$log")"
-	"$@" >"$log" 2>&1 </dev/null || status=$?
+	"$@" >"$log" 2>&1 </dev/null &
+	trap 'kill $!; exit 143' TERM
+	wait $! || status=$?
 	case $status in
 	0) record - "$name" pass $((SECONDS - started)) ;;
 	4) record - "$name" skip $((SECONDS - started)) "$(sed -n 's/.*# SKIP //p' "$log" | head -n 1)" ;;
-	*) tail -n 60 "$log"; record - "$name" fail $((SECONDS - started)) "exit status $status" ;;
+	*) record - "$name" fail $((SECONDS - started)) "exit status $status" "$(tail -n 60 "$log")"$'\n' ;;
 	esac
 }
 
@@ -87,8 +113,7 @@ on_machine() {
 build_step() {
 	local log=$results/build-${*//[^a-zA-Z0-9.]/-}.log
 	if ! make -j"$(nproc)" "$@" >"$log" 2>&1 </dev/null; then
-		tail -n 40 "$log"
-		record - "make $*" fail 0 "does not build"
+		record - "make $*" fail 0 "does not build" "$(tail -n 40 "$log")"$'\n'
 		return 1
 	fi
 }
@@ -97,7 +122,7 @@ run_unit_tests() {
 	local program
 	for program in build/unit/*; do
 		[ ! -x "$program" ] || [ -d "$program" ] ||
-			on_machine "unit/${program##*/}" timeout -k 5 300 "$program"
+			start on_machine "unit/${program##*/}" timeout -k 5 300 "$program"
 	done
 }
 
@@ -125,8 +150,7 @@ read_results() {
 			name=${BASH_REMATCH[2]} why=${BASH_REMATCH[4]#\# } seconds=${BASH_REMATCH[5]}
 			reported+="$name "
 			if [ "${BASH_REMATCH[1]}" = "not ok" ]; then
-				printf '%s' "$said"
-				record "$kernel" "$name" fail "$seconds" "$why"
+				record "$kernel" "$name" fail "$seconds" "$why" "$said"
 			elif [[ $why == SKIP* ]]; then
 				record "$kernel" "$name" skip "$seconds" "${why#SKIP }"
 			else
@@ -141,50 +165,69 @@ read_results() {
 	last_words=$said
 }
 
-# One boot: all tests of this kernel that ask for this much memory.
+# limits KERNEL MIB: all their limits together, of one boot
+limits() {
+	local sum=0 seconds mib
+	while read -r _ _ _ seconds mib; do
+		[ "$mib" != "$2" ] || sum=$((sum + $(limit "$1" "$seconds")))
+	done < <(rows "$1")
+	echo $sum
+}
+
+# One boot: all tests of this kernel that ask for this much memory. A job.
 boot() {
-	local kernel=$1 memory=$2 name program seconds mib total=300 status=0 started=$SECONDS log run reported last_words
+	local kernel=$1 memory=$2 name program seconds mib total status=0 started=$SECONDS log run pipe host
+	local reported last_words
 	log=$results/$kernel-$memory.log
 	run=$results/$kernel-$memory.list
+	pipe=$results/$kernel-$memory.pipe
 	: >"$log"
 	: >"$run"
 	while read -r name program _ seconds mib; do
 		[ "$mib" = "$memory" ] || continue
-		seconds=$(limit "$kernel" "$seconds")
-		total=$((total + seconds))
-		echo "$name $seconds $program" >>"$run"
+		echo "$name $(limit "$kernel" "$seconds") $program" >>"$run"
 	done < <(rows "$kernel")
-	rm -f "$results/pipe"
-	mkfifo "$results/pipe"
-	"$here/vm/host.sh" --kernel "$kernel" --memory "$memory" --timeout $total --console "$log.console" -- \
-		selftests/vm/run-tests.sh "$run" >"$results/pipe" 2>&1 &
+	total=$((300 + $(limits "$kernel" "$memory")))
+	rm -f "$pipe"
+	mkfifo "$pipe"
+	"$here/vm/host.sh" --kernel "$kernel" --memory "$memory" --timeout "$total" --console "$log.console" -- \
+		selftests/vm/run-tests.sh "$run" >"$pipe" 2>&1 &
 	host=$!
-	read_results "$kernel" "$log" <"$results/pipe"
-	wait $host || status=$?
-	host=''
-	rm "$results/pipe"
+	trap 'kill "$host"; exit 143' TERM
+	read_results "$kernel" "$log" <"$pipe"
+	wait "$host" || status=$?
+	rm "$pipe"
 	while read -r name _; do
 		[[ $reported != *" $name "* ]] || continue
-		[ -z "$last_words" ] || printf '%s' "$last_words"
+		record "$kernel" "$name" fail 0 "the host ended (status $status) before this test had a verdict" "$last_words"
 		last_words=''
-		record "$kernel" "$name" fail 0 "the host ended (status $status) before this test had a verdict"
 	done <"$run"
 	# the host's own verdict: what came after the tests, such as leaks
 	if [[ $status -le 1 && $last_words != *"host.sh: the kernel complained"* ]]; then
 		record "$kernel" "host-$memory" pass $((SECONDS - started)) "kernel log clean, no leaks"
 	else
-		printf '%s' "$last_words"
-		record "$kernel" "host-$memory" fail $((SECONDS - started)) "host.sh status $status"
+		record "$kernel" "host-$memory" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
 	fi
 }
 
-run_kernel() {
-	local kernel=$1 memory
-	# a whole run without a test would pass for lack of failures
-	[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
-	for memory in $(rows "$kernel" | awk '!seen[$5]++ { print $5 }'); do
-		boot "$kernel" "$memory"
+# boots KERNEL: what its tests need, a line each: the sum of the limits, the kernel, MiB
+boots() {
+	local memory
+	for memory in $(rows "$1" | awk '{ print $5 }' | sort -u); do
+		echo "$(limits "$1" "$memory") $1 $memory"
 	done
+}
+
+# All boots of all kernels, the longest first, so that none of them is left to run alone in the end.
+run_kernels() {
+	local kernel memory
+	for kernel in $kernels; do
+		# a whole run without a test would pass for lack of failures
+		[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
+	done
+	while read -r _ kernel memory; do
+		start boot "$kernel" "$memory" </dev/null
+	done < <(for kernel in $kernels; do boots "$kernel"; done | sort -rn)
 }
 
 [ -n "$kernels" ] || kernels=$("$here/vm/kernel.sh" list)
@@ -196,16 +239,15 @@ if [ $build = 1 ]; then
 		build_step modules KERNEL="$kernel" || true
 	done
 	run_unit_tests
-	on_machine model/switchover timeout -k 5 300 "$here/model/check.sh"
+	start on_machine model/switchover timeout -k 5 300 "$here/model/check.sh"
 fi
 if [ $whole = 1 ]; then
-	on_machine fuzz make fuzz SECONDS_EACH=10
-	on_machine harness "$here/vm/selftest.sh"
+	start on_machine fuzz make fuzz SECONDS_EACH=10
+	start on_machine harness "$here/vm/selftest.sh"
+	start on_machine migration/two-hosts timeout -k 30 900 "$here/migration/two-hosts.sh" cross
 	case " ${kernels//$'\n'/ } " in
-	*" debug "*) on_machine harness-debug "$here/vm/selftest.sh" debug ;;
+	*" debug "*) start on_machine harness-debug "$here/vm/selftest.sh" debug ;;
 	esac
 fi
-for kernel in $kernels; do
-	run_kernel "$kernel"
-done
+run_kernels
 finish

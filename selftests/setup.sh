@@ -12,8 +12,12 @@ liblz4-dev              decoding at the target
 libzstd-dev             decoding at the target
 zlib1g-dev              decoding at the target
 libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
+libseccomp-dev          the sandboxes of the agent
+libcap-ng-dev           the sandboxes of the agent
 libsystemd-dev          the agent as a service: sockets of systemd, readiness
 libcmocka-dev           unit tests
+libsystemd-dev          fields of messages in the journal
+libxml2-dev             unit tests: what a browser would make of a report
 libelf-dev              building modules and kernels
 pahole                  building modules for kernels whose headers ask for BTF
 flex                    building the debug kernel
@@ -27,6 +31,7 @@ busybox-static          what is in it
 qemu-system-x86         the emulated host, and the guests in it
 qemu-utils              disk images of the guests
 iproute2                network name spaces of the migration tests
+e2fsprogs               file systems of the guests
 dmsetup                 device-mapper targets of the storage tests
 fio                     requests for bench-storage
 util-linux              flock, setsid
@@ -34,7 +39,7 @@ patch                   the debug kernel
 procps                  ps, for reports
 socat                   plays wrong sockets in the migration tests
 jq                      reads the QEMUs and check.json
-debootstrap             compilers of other suites of Debian
+mmdebstrap              systems of other suites of Debian
 dkms                    the test that installs the module as a user would
 debhelper               the Debian packages
 dh-dkms                 the Debian packages
@@ -47,6 +52,7 @@ bash-completion         the same test
 sparse                  lint
 clang                   fuzzing
 libclang-rt-14-dev      fuzzing
+llvm                    how much of the agent the fuzzers reach
 clang-tidy              lint
 shellcheck              lint
 spin                    the model of the switchover

@@ -260,6 +260,7 @@ bool acceptor_next(struct acceptor *a, struct arrival *arrival)
 		if (h->link.fd < 0 || !read_on(h, &arrival->preamble))
 			continue;
 		epoll_ctl(a->fd, EPOLL_CTL_DEL, h->link.fd, NULL);
+		tls_forget_key(&h->link);
 		arrival->link = h->link;
 		memcpy(arrival->peer, h->peer, sizeof(arrival->peer));
 		h->link = CONNECTION_CLOSED;

@@ -7,6 +7,7 @@
 
 #include "answer.h"
 #include "codec.h"
+#include "fault.h"
 #include "room.h"
 #include "takeover.h"
 
@@ -41,6 +42,17 @@ static int start_qemu(struct target *t)
 	return error;
 }
 
+static void identify(struct target *t)
+{
+	const struct progress_identity who = {
+		.event = "receiving", .dir = t->options->run_dir, .role = "target", .id = t->id,
+		.vm = t->in.vm, .peer = t->peer, .ram_bytes = t->in.rams.total,
+	};
+
+	progress_identify(&t->progress, &who);
+	progress_stage(&t->progress, "receiving", "putting what comes into RAM");
+}
+
 static int on_hello(struct target *t, const uint8_t *payload, size_t len)
 {
 	uint8_t ready[WIRE_READY_SIZE];
@@ -55,13 +67,12 @@ static int on_hello(struct target *t, const uint8_t *payload, size_t len)
 	    landing_open(&t->landing, &t->hello, t->wake, &t->why) || start_qemu(t))
 		return -1;
 
+	fault_point("target", "incoming");
 	t->stage = TARGET_RECEIVING;
 	log_info("receiving VM %s from %s: %" PRIu64 " MiB in %u RAM blocks over %u "
 		 "streams", t->in.vm, t->peer, t->in.rams.total >> 20, t->hello.rams,
 		 t->hello.streams);
-	progress_event(&t->progress, "receiving",
-		       json_pack("{s:s, s:s, s:I}", "vm", t->in.vm, "source", t->peer,
-				 "ram_bytes", (json_int_t)t->in.rams.total));
+	identify(t);
 	return frames_queue(&t->control, WIRE_READY, ready,
 			    wire_put_ready(ready, t->hello.codecs & CODEC_ALL), &t->why);
 }
@@ -156,14 +167,14 @@ static int finish_passes(struct target *t)
 	struct wire_digests digests;
 
 	while (landing_take_pass(&t->landing, &digests)) {
-		progress_event(&t->progress, "applied",
+		progress_tell(&t->progress, "applied",
 			       json_pack("{s:I, s:b, s:I, s:I}",
 					 "pass", (json_int_t)digests.pass,
 					 "final", t->landing.final,
 					 "pages",
-					 (json_int_t)apply_pages(t->landing.apply),
+					 (json_int_t)t->landing.cell.last.pages,
 					 "bytes_wire",
-					 (json_int_t)streams_bytes(t->landing.streams)));
+					 (json_int_t)landing_bytes(&t->landing)));
 		if (send_digests(t, WIRE_PASS_DONE, &digests))
 			return -1;
 	}

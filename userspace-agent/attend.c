@@ -36,6 +36,9 @@ static int take_digests(struct source *s, const struct wire_frame *frame,
 		return fail(why, "the target sent digests of %u RAM blocks instead of %u",
 			    s->theirs.rams, s->rams.count);
 	if (frame->type == WIRE_VERIFIED) {
+		if (!s->verifying)
+			return fail(why, "the target broke the protocol: it was not asked to read its RAM anew");
+		s->verifying = false;
 		s->verified = true;
 		return 0;
 	}
@@ -95,7 +98,7 @@ static int take_frame(struct source *s, const struct wire_frame *frame,
 	case WIRE_DISKS_READY:
 		return storage_take_ready(s, wire_get_disks_ready(payload), why);
 	case WIRE_GUARDED:
-		if (!s->storage.begun)
+		if (!s->storage.complete)
 			break;
 		s->storage.guarded = true;
 		return 0;
@@ -146,12 +149,17 @@ static int on_control(struct source *s, short events, struct failure *why)
  * The others
  * ------------------------------------------------------------------------ */
 
+/* After the commit QEMU may end as it likes, but is listened to as long as it is there. */
 static int on_qmp(struct source *s, struct failure *why)
 {
 	struct failure broken = { 0 };
 
-	if (!qmp_pump(s->qmp, &broken) || s->committed)
+	if (!qmp_pump(s->qmp, &broken))
 		return 0;
+	if (s->committed) {
+		s->qemu_left = true;
+		return 0;
+	}
 	s->qemu_gone = true;
 	return fail(why, "%s", broken.text);
 }
@@ -226,7 +234,7 @@ static void prepare(const struct source *s, struct pollfd p[COUNT])
 {
 	short control = 0, qmp = 0, tunnel = 0;
 
-	if (s->qmp && !s->committed)
+	if (s->qmp && !s->qemu_left)
 		qmp = (short)(POLLIN | (qmp_sending(s->qmp) ? POLLOUT : 0));
 	if (s->control.link.fd >= 0)
 		control = frames_events(&s->control);

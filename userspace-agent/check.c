@@ -297,13 +297,26 @@ static enum check_result check_disks(struct check *c, struct failure *text)
  * This host
  * ------------------------------------------------------------------------ */
 
+/* A VM that belongs elsewhere and runs here is worse than one that stands still. */
+static void tell_stray(struct check *c, struct failure *text)
+{
+	char state[32];
+
+	if (c->side == JOURNAL_SOURCE && !qemu_runstate(c->qmp, state, sizeof(state), NULL) &&
+	    !strcmp(state, "running"))
+		fail_in(text, "the VM runs here now, and kvmferry recover stops it if it must not");
+}
+
 static enum check_result check_record(struct check *c, struct failure *text)
 {
 	char vm[QEMU_NAME_SIZE];
 
-	if (qemu_identity(c->qmp, vm, text) ||
-	    journal_admits(c->state_dir, c->side, vm, c->rams->pid, text))
+	if (qemu_identity(c->qmp, vm, text))
 		return CHECK_FAIL;
+	if (journal_admits(c->state_dir, c->side, vm, c->rams->pid, text)) {
+		tell_stray(c, text);
+		return CHECK_FAIL;
+	}
 	if (!strcmp(vm, "unnamed"))
 		return say(CHECK_WARN, text, "the VM has neither -uuid nor -name: its owner records cannot be told from those of other such VMs");
 	return say(CHECK_PASS, text, "no record says that %s belongs elsewhere",

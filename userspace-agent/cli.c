@@ -15,15 +15,20 @@
 
 #include "check.h"
 #include "cli.h"
+#include "cli_view.h"
 #include "codec.h"
 #include "diskshow.h"
 #include "policy.h"
+#include "recover.h"
 #include "source.h"
 #include "stat.h"
 #include "target.h"
 
 #define MAX_MBIT	1000000
 #define BYTES_PER_MBIT	(1000000 / 8)
+
+#define RUN_DIR_HELP \
+"  --run-dir DIR       where it is shown how migrations come along (" STATE_DIR ")\n"
 
 #define COMMON_HELP \
 "  --state-dir DIR     where owner records are kept (" JOURNAL_DIR ")\n" \
@@ -71,6 +76,7 @@ static const char send_help[] =
 TLS_HELP
 "  --insecure          send RAM in clear text beyond the loopback interface\n"
 "  --keep-source       leave the source's QEMU there afterwards, paused\n"
+RUN_DIR_HELP
 COMMON_HELP
 "\n"
 "Exit status: 0 moved; 1 not moved, the VM stays here as it was; 2 usage;\n"
@@ -89,6 +95,7 @@ static const char receive_help[] =
 TLS_HELP
 "  --insecure          accept RAM in clear text beyond the loopback interface\n"
 "  --keep-target       leave QEMU there after a failure\n"
+RUN_DIR_HELP
 COMMON_HELP
 "\n"
 "Exit status: 0 the VM runs here; 1 it does not, and nothing was lost; 2 usage;\n"
@@ -130,6 +137,24 @@ OUTPUT_HELP
 "\n"
 "Exit status: 0 told, even if there is none; 1 not, or no such disk; 2 usage.\n";
 
+static const char recover_help[] =
+"Usage: kvmferry recover [OPTION]...\n"
+"\n"
+"Tells who may run a VM after a crash: from the owner record of this host and, where that\n"
+"is not enough, that of the other one.\n"
+"\n"
+"  --qmp SOCK          QMP socket of the VM's QEMU here. Should the VM run although it\n"
+"                      was committed to the other host, it is stopped\n"
+"  --vm NAME           the VM's UUID, else its name; all that have records if neither is given\n"
+"  --peer FILE         what kvmferry recover --vm NAME --json says on the other\n"
+"                      host; - is standard input\n"
+"  --apply             do it: continue the VM here, or end its QEMU if it is on the other\n"
+"                      host; if it may be on either, have it here\n"
+COMMON_HELP
+"\n"
+"Exit status: 0 it is certain (and done, with --apply), or there is no record; 1 QEMU does\n"
+"not answer; 2 usage; 3 nobody may run it, or the operator decides: the last line says how.\n";
+
 static const char main_help[] =
 "Usage: kvmferry COMMAND [OPTION]...\n"
 "\n"
@@ -140,6 +165,9 @@ static const char main_help[] =
 "  check      look whether a VM can be moved\n"
 "  stat       tell how the VMs that are being moved come along\n"
 "  disk       tell what is held of the disks of VMs, and why\n"
+"  recover    tell who may run a VM after a crash, and bring it about\n"
+"  top        show the migrations of this host while they run\n"
+"  report     make a page with pictures of what send --json has written\n"
 "  help       this text, or that of a COMMAND\n"
 "  version    which kvmferry this is\n"
 "\n"
@@ -156,7 +184,8 @@ enum option_key {
 	OPT_BANDWIDTH, OPT_CPU_LIMIT, OPT_NICE,
 	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
-	OPT_STORAGE, OPT_DISK, OPT_OPEN,
+	OPT_STORAGE, OPT_DISK, OPT_OPEN, OPT_VM, OPT_PEER, OPT_APPLY,
+	OPT_RUN_DIR,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
 
@@ -198,6 +227,7 @@ static const struct option send_options[] = {
 	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-source", no_argument, NULL, OPT_KEEP_SOURCE },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	COMMON_OPTIONS
 };
 
@@ -207,6 +237,7 @@ static const struct option receive_options[] = {
 	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-target", no_argument, NULL, OPT_KEEP_TARGET },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	COMMON_OPTIONS
 };
 
@@ -226,10 +257,18 @@ static const struct option disk_options[] = {
 	OUTPUT_OPTIONS
 };
 
+static const struct option recover_options[] = {
+	{ "vm", required_argument, NULL, OPT_VM },
+	{ "peer", required_argument, NULL, OPT_PEER },
+	{ "apply", no_argument, NULL, OPT_APPLY },
+	COMMON_OPTIONS
+};
+
 /* What any subcommand can be told. */
 struct options {
 	struct source_options send;
 	struct target_options receive;
+	struct recover_options recover;
 	enum journal_side side;
 	pid_t pid;
 	const char *disk;
@@ -370,6 +409,15 @@ static void set_option(struct options *o, enum option_key key, const char *value
 	case OPT_OPEN:
 		o->open = true;
 		break;
+	case OPT_VM:
+		o->recover.vm = value;
+		break;
+	case OPT_PEER:
+		o->recover.peer = value;
+		break;
+	case OPT_APPLY:
+		o->recover.apply = true;
+		break;
 	case OPT_PID:
 		o->pid = (pid_t)number("pid", value, 1, INT_MAX);
 		break;
@@ -408,6 +456,9 @@ static void set_option(struct options *o, enum option_key key, const char *value
 	case OPT_STATE_DIR:
 		o->send.state_dir = value;
 		break;
+	case OPT_RUN_DIR:
+		o->send.run_dir = value;
+		break;
 	case OPT_JSON:
 		o->send.json = true;
 		break;
@@ -427,7 +478,7 @@ static void read_options(struct options *o, int argc, char **argv,
 
 	*o = (struct options){
 		.send = {
-			.state_dir = JOURNAL_DIR, .channels = 2,
+			.state_dir = JOURNAL_DIR, .run_dir = STATE_DIR, .channels = 2,
 			.ring_bytes = 16u << 20, .codecs = CODEC_AUTO,
 			.downtime_ms = 300, .max_passes = 30,
 			.max_slowdown = 95, .timeout_ms = 30000,
@@ -462,6 +513,7 @@ static void read_qemu_options(struct options *o, int argc, char **argv,
 		    argv[0]);
 	o->receive.qmp = o->send.qmp;
 	o->receive.state_dir = o->send.state_dir;
+	o->receive.run_dir = o->send.run_dir;
 	o->receive.json = o->send.json;
 	o->receive.insecure = o->send.insecure;
 	o->receive.tls = o->send.tls;
@@ -558,6 +610,21 @@ static enum exit_status run_disk(int argc, char **argv)
 	return diskshow_run(o.disk, o.open, o.send.json);
 }
 
+static enum exit_status run_recover(int argc, char **argv)
+{
+	struct options o;
+
+	read_options(&o, argc, argv, recover_options, recover_help);
+	if (o.recover.apply && !o.send.qmp)
+		die(EXIT_USAGE, "--apply needs --qmp SOCK; see kvmferry recover --help");
+	if (o.recover.peer && !o.recover.vm && !o.send.qmp)
+		die(EXIT_USAGE, "--peer needs --vm NAME or --qmp SOCK; see kvmferry recover --help");
+	o.recover.qmp = o.send.qmp;
+	o.recover.state_dir = o.send.state_dir;
+	o.recover.json = o.send.json;
+	return recover_run(&o.recover);
+}
+
 static enum exit_status run_version(int argc, char **argv)
 {
 	(void)argc;
@@ -578,6 +645,9 @@ static const struct {
 	{ "check",	check_help,	run_check },
 	{ "stat",	stat_help,	run_stat },
 	{ "disk",	disk_help,	run_disk },
+	{ "recover",	recover_help,	run_recover },
+	{ "top",	cli_top_help,	cli_top },
+	{ "report",	cli_report_help, cli_report },
 	{ "help",	main_help,	run_help },
 	{ "version",	main_help,	run_version },
 	/* As options, where habit looks for them. */

@@ -87,15 +87,33 @@ ssize_t connection_write(struct connection *c, const void *from, size_t len)
 	return -1;
 }
 
+/* Does what this kernel told reach to the end of @member? */
+#define told(size, member)							\
+	((size) >= offsetof(struct tcp_info, member) +				\
+		   sizeof(((struct tcp_info *)NULL)->member))
+
+/* Returns how many bytes of @info the kernel has filled in. */
+static socklen_t tcp_info(const struct connection *c, struct tcp_info *info)
+{
+	socklen_t size = sizeof(*info);
+
+	return getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, info, &size) ? 0 : size;
+}
+
 int64_t connection_held_us(const struct connection *c)
 {
 	struct tcp_info info;
-	socklen_t size = sizeof(info);
 
-	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) ||
-	    size < offsetof(struct tcp_info, tcpi_sndbuf_limited) + sizeof(info.tcpi_sndbuf_limited))
+	if (!told(tcp_info(c, &info), tcpi_sndbuf_limited))
 		return -1;
 	return (int64_t)(info.tcpi_busy_time - info.tcpi_rwnd_limited - info.tcpi_sndbuf_limited);
+}
+
+uint64_t connection_round_trip_us(const struct connection *c)
+{
+	struct tcp_info info;
+
+	return told(tcp_info(c, &info), tcpi_min_rtt) ? info.tcpi_min_rtt : 0;
 }
 
 const char *connection_fault(const struct connection *c)

@@ -57,6 +57,16 @@ ssize_t connection_write(struct connection *c, const void *from, size_t len);
  */
 int64_t connection_held_us(const struct connection *c);
 
+/**
+ * connection_round_trip_us - how long a byte to the other side and the answer take
+ *
+ * In microseconds, the least that TCP has measured lately: what the network takes, without
+ * bytes of ours that wait in it. Source: tcpi_min_rtt of struct tcp_info.
+ *
+ * Returns 0 if TCP does not tell.
+ */
+uint64_t connection_round_trip_us(const struct connection *c);
+
 /* What was wrong when the last call failed, for people. Before errno is changed. */
 const char *connection_fault(const struct connection *c);
 

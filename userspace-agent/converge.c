@@ -33,25 +33,46 @@ static uint64_t page_bytes(const struct converge *c)
 	return c->bytes_per_page ? c->bytes_per_page : CONVERGE_PAGE_BYTES;
 }
 
-unsigned int converge_blackout(const struct converge *c, uint64_t pending)
+static unsigned int clip(uint64_t ms)
 {
-	uint64_t bytes = pending * page_bytes(c);
-	uint64_t ms;
+	return ms < CONVERGE_UNKNOWN ? (unsigned int)ms : CONVERGE_UNKNOWN;
+}
 
+unsigned int converge_overhead(const struct converge *c)
+{
+	uint64_t us = CONVERGE_ROUND_TRIPS * c->round_trip_us + c->storage_us;
+	uint64_t device = c->device_bytes ? c->device_bytes : CONVERGE_DEVICE_BYTES;
+
+	if (c->stream_bytes_per_s)
+		us += device * 1000000 / c->stream_bytes_per_s;
+	return clip(CONVERGE_FIXED_MS + us / 1000);
+}
+
+unsigned int converge_budget(const struct converge *c)
+{
+	unsigned int overhead = converge_overhead(c), least = c->downtime_ms / 10;
+
+	return c->downtime_ms > overhead + least ? c->downtime_ms - overhead : least;
+}
+
+/* The RAM's part of the blackout. */
+static uint64_t ram_ms(const struct converge *c, uint64_t pending)
+{
 	if (!pending)
-		return CONVERGE_OVERHEAD_MS;
+		return 0;
 	if (!c->bytes_per_s)
 		return CONVERGE_UNKNOWN;
-	ms = CONVERGE_OVERHEAD_MS + bytes * 1000 / c->bytes_per_s;
-	return ms < CONVERGE_UNKNOWN ? (unsigned int)ms : CONVERGE_UNKNOWN;
+	return pending * page_bytes(c) * 1000 / c->bytes_per_s;
+}
+
+unsigned int converge_blackout(const struct converge *c, uint64_t pending)
+{
+	return clip(converge_overhead(c) + ram_ms(c, pending));
 }
 
 uint64_t converge_floor(const struct converge *c)
 {
-	uint64_t ms = c->downtime_ms > CONVERGE_OVERHEAD_MS ?
-		      c->downtime_ms - CONVERGE_OVERHEAD_MS : 0;
-
-	return c->bytes_per_s * ms / 1000 / page_bytes(c);
+	return c->bytes_per_s * converge_budget(c) / 1000 / page_bytes(c);
 }
 
 /* ------------------------------------------------------------------------
@@ -121,6 +142,8 @@ enum converge_decision converge_after(struct converge *c,
 
 	if (*blackout_ms <= c->downtime_ms)
 		return CONVERGE_FITS;
+	if (ram_ms(c, pass->pending) <= converge_budget(c))
+		return CONVERGE_OVERHEAD;
 	if (c->passes >= c->max_passes)
 		return CONVERGE_PASSES;
 	return progress ? CONVERGE_AGAIN : after_no_progress(c, pass);
@@ -142,6 +165,8 @@ const char *converge_reason(enum converge_decision decision)
 		return "the VM writes as fast as the streams carry and is slowed down";
 	case CONVERGE_FITS:
 		return "the expected blackout fits --downtime";
+	case CONVERGE_OVERHEAD:
+		return "little RAM is left, and the network's round trips, storage and device state alone take that long";
 	case CONVERGE_PASSES:
 		return "--max-passes is reached";
 	case CONVERGE_STUCK:

@@ -7,16 +7,33 @@
  *
  *	overhead + pending pages * bytes per page / rate
  *
- * The overhead is what does not depend on RAM: stopping the VM, its device state,
- * the commit. Bytes per page counts only pages that were not zero: a page that
- * was written to rarely is. The rate is that of the last pass long enough to
- * measure one. Both err on the side of a longer blackout.
+ * Bytes per page counts only pages that were not zero: a page that was written to
+ * rarely is. The rate is that of the last pass long enough to measure one. Both err on
+ * the side of a longer blackout. The overhead is what does not depend on RAM:
+ *
+ *	overhead = 30 ms + 8 * round trip + storage + device state / stream
+ *
+ *	30 ms		stopping the VM, saving and loading its devices, the records
+ *	round trip	the least that TCP has measured. Somebody waits for the other side
+ *			four times (the last pass, QEMU's device state, the pass after it,
+ *			RUNNING), and about four more times TCP waits for leave to send
+ *			more of the device state at once
+ *	storage		what `stop` waits for on disks that are drained: see blockstats.h
+ *	device state	as large as when the VM came here; if it did not come by a migration of
+ *			ours, 1 MiB: 0.3 MB are usual, 0.8 with a VGA. QEMU does not tell
+ *			its size before the VM is stopped, and there is no rehearsal: whatever
+ *			saves device state stops the VM
+ *	stream		what the streams take in a second while bytes wait. Streams that
+ *			never let bytes wait are too fast to be measured
  *
  * Solved for the pages this is the *floor*, with which the switchover begins:
  *
- *	floor = (downtime - overhead) * c,	c = rate / bytes per page
+ *	floor = budget * c,	c = rate / bytes per page
+ *	budget = max(downtime - overhead, downtime / 10)
  *
- * c is what the streams carry, in pages a second.
+ * c is what the streams carry, in pages a second. The second term is for an overhead that
+ * takes up the downtime alone: more passes would not help against that, nor would a
+ * slower VM, so that it is switched over once RAM is no more than a tenth of the downtime.
  *
  * Slowing down
  *
@@ -57,7 +74,9 @@
 #include <limits.h>
 #include <stdint.h>
 
-#define CONVERGE_OVERHEAD_MS	30	/* as measured with small device states */
+#define CONVERGE_FIXED_MS	30	/* as measured with small device states */
+#define CONVERGE_ROUND_TRIPS	8
+#define CONVERGE_DEVICE_BYTES	(1u << 20)	/* if nobody knows */
 #define CONVERGE_PAGE_BYTES	4144	/* bytes of a page on the wire at worst */
 
 #define CONVERGE_UNKNOWN	UINT_MAX	/* instead of milliseconds */
@@ -75,6 +94,7 @@ enum converge_decision {
 	CONVERGE_AGAIN,		/* another pass */
 	CONVERGE_SLOWER,	/* another pass, with the VM limited to @limit */
 	CONVERGE_FITS,		/* switch: the blackout fits the limit */
+	CONVERGE_OVERHEAD,	/* switch: it does not, but not because of RAM */
 	CONVERGE_PASSES,	/* switch: the last pass allowed */
 	CONVERGE_STUCK,		/* switch: more passes would not shorten it */
 };
@@ -84,6 +104,11 @@ struct converge {
 	unsigned int downtime_ms;	/* the limit */
 	unsigned int max_passes;
 	unsigned int max_slowdown;	/* percent; 0: never slow the VM down */
+	uint64_t device_bytes;		/* 0: not known */
+	/* To be filled in before each decision, as last measured; 0: not measured. */
+	uint64_t round_trip_us;
+	uint64_t storage_us;
+	uint64_t stream_bytes_per_s;
 	/* State. */
 	unsigned int passes;
 	unsigned int stuck;		/* passes in a row without progress */
@@ -109,6 +134,12 @@ enum converge_decision converge_after(struct converge *c,
  * Returns what is decided instead; it will not be asked for again.
  */
 enum converge_decision converge_unlimited(struct converge *c);
+
+/* What of the expected blackout does not depend on RAM, in milliseconds. */
+unsigned int converge_overhead(const struct converge *c);
+
+/* What the RAM's part of the blackout may take, in milliseconds. */
+unsigned int converge_budget(const struct converge *c);
 
 /* The expected blackout in milliseconds with @pending pages left, or unknown. */
 unsigned int converge_blackout(const struct converge *c, uint64_t pending);

@@ -21,7 +21,7 @@
 #include "journal.h"
 
 #define RECORD_SIZE	2048	/* bytes of a file, with room to spare */
-#define ID_DIGITS	((size_t)2 * WIRE_ID_SIZE)
+#define ID_DIGITS	((size_t)JOURNAL_ID_DIGITS)
 #define RECORD_HEAD	"kvmferry-journal 1\n"
 
 static const char *const side_names[] = {
@@ -35,7 +35,14 @@ static const char *const state_names[] = {
 	[JOURNAL_GONE] = "gone",
 	[JOURNAL_INCOMING] = "incoming",
 	[JOURNAL_RUNNING] = "running",
+	[JOURNAL_NONE] = "none",
+	[JOURNAL_UNKNOWN] = "unknown",
 };
+
+const char *journal_side_name(enum journal_side side)
+{
+	return side_names[side];
+}
 
 const char *journal_state_name(enum journal_state state)
 {
@@ -50,6 +57,22 @@ static int lookup(const char *const *names, size_t count, const char *word)
 		if (!strcmp(names[i], word))
 			return (int)i;
 	return -1;
+}
+
+bool journal_side_of(const char *word, enum journal_side *side)
+{
+	int n = lookup(side_names, 2, word);
+
+	*side = (enum journal_side)n;
+	return n >= 0;
+}
+
+bool journal_state_of(const char *word, enum journal_state *state)
+{
+	int n = lookup(state_names, JOURNAL_STATES, word);
+
+	*state = (enum journal_state)n;
+	return n >= 0;
 }
 
 /*
@@ -77,6 +100,21 @@ static uint64_t start_of(pid_t pid)
 	return ticks;
 }
 
+static bool is_alive(pid_t pid, uint64_t started)
+{
+	return pid && start_of(pid) == started;
+}
+
+bool journal_has_qemu(const struct journal *j)
+{
+	return is_alive(j->pid, j->started);
+}
+
+bool journal_has_agent(const struct journal *j)
+{
+	return is_alive(j->agent, j->agent_started);
+}
+
 /* ------------------------------------------------------------------------
  * Text
  * ------------------------------------------------------------------------ */
@@ -91,7 +129,7 @@ static uint64_t checksum(const char *text, size_t length)
 	return sum;
 }
 
-static void put_id(char out[ID_DIGITS + 1], const uint8_t *id)
+void journal_put_id(char out[JOURNAL_ID_DIGITS + 1], const uint8_t id[WIRE_ID_SIZE])
 {
 	size_t i;
 
@@ -99,7 +137,7 @@ static void put_id(char out[ID_DIGITS + 1], const uint8_t *id)
 		sprintf(out + 2 * i, "%02x", id[i]);
 }
 
-static bool get_id(uint8_t *id, const char *text)
+bool journal_get_id(uint8_t id[WIRE_ID_SIZE], const char *text)
 {
 	size_t i;
 
@@ -113,16 +151,19 @@ static bool get_id(uint8_t *id, const char *text)
 
 static size_t compose(const struct journal *j, char text[RECORD_SIZE])
 {
-	char id[ID_DIGITS + 1];
+	char id[ID_DIGITS + 1], after[ID_DIGITS + 1];
 	int n;
 
-	put_id(id, j->id);
+	journal_put_id(id, j->id);
+	journal_put_id(after, j->after);
 	n = snprintf(text, RECORD_SIZE,
 		     RECORD_HEAD
-		     "vm %s\nmigration %s\nside %s\nstate %s\npeer %s\n"
-		     "pid %d\nstarted %" PRIu64 "\ntime %lld\n",
-		     j->vm, id, side_names[j->side], state_names[j->state],
-		     j->peer, (int)j->pid, j->started, (long long)time(NULL));
+		     "vm %s\nmigration %s\nafter %s\nside %s\nstate %s\npeer %s\n"
+		     "pid %d\nstarted %" PRIu64 "\nagent %d\nagent-started %" PRIu64 "\ntime %lld\n"
+		     "device-bytes %" PRIu64 "\n",
+		     j->vm, id, after, side_names[j->side], state_names[j->state],
+		     j->peer, (int)j->pid, j->started, (int)j->agent, j->agent_started,
+		     (long long)time(NULL), j->device_bytes);
 	n += sprintf(text + n, "checksum %016" PRIx64 "\n",
 		     checksum(text, (size_t)n));
 	return (size_t)n;
@@ -130,8 +171,6 @@ static size_t compose(const struct journal *j, char text[RECORD_SIZE])
 
 static bool take_value(struct journal *j, const char *key, const char *value)
 {
-	int n;
-
 	if (!strcmp(key, "vm"))
 		return snprintf(j->vm, sizeof(j->vm), "%s", value) <
 		       (int)sizeof(j->vm);
@@ -139,21 +178,23 @@ static bool take_value(struct journal *j, const char *key, const char *value)
 		return snprintf(j->peer, sizeof(j->peer), "%s", value) <
 		       (int)sizeof(j->peer);
 	if (!strcmp(key, "migration"))
-		return get_id(j->id, value);
+		return journal_get_id(j->id, value);
+	if (!strcmp(key, "after"))
+		return journal_get_id(j->after, value);
 	if (!strcmp(key, "pid"))
 		return sscanf(value, "%d", &j->pid) == 1;
 	if (!strcmp(key, "started"))
 		return sscanf(value, "%" SCNu64, &j->started) == 1;
-	if (!strcmp(key, "side")) {
-		n = lookup(side_names, 2, value);
-		j->side = (enum journal_side)n;
-		return n >= 0;
-	}
-	if (!strcmp(key, "state")) {
-		n = lookup(state_names, 5, value);
-		j->state = (enum journal_state)n;
-		return n >= 0;
-	}
+	if (!strcmp(key, "device-bytes"))
+		return sscanf(value, "%" SCNu64, &j->device_bytes) == 1;
+	if (!strcmp(key, "agent"))
+		return sscanf(value, "%d", &j->agent) == 1;
+	if (!strcmp(key, "agent-started"))
+		return sscanf(value, "%" SCNu64, &j->agent_started) == 1;
+	if (!strcmp(key, "side"))
+		return journal_side_of(value, &j->side);
+	if (!strcmp(key, "state"))
+		return journal_state_of(value, &j->state) && j->state < JOURNAL_NONE;
 	return true;	/* written for people, or by a later version */
 }
 
@@ -220,46 +261,37 @@ int journal_read(struct journal *j, const char *path, struct failure *why)
  * Durable writing
  * ------------------------------------------------------------------------ */
 
-int journal_init(struct journal *j, const char *dir, enum journal_side side,
-		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
-		 pid_t pid, struct failure *why)
+/* Opens a directory for @sync, fsync() or syncfs(). */
+static int sync_by(int (*sync)(int fd), const char *dir)
 {
-	char hex[ID_DIGITS + 1];
+	int fd = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int result, saved;
 
-	*j = (struct journal){ .side = side, .pid = pid };
-	j->started = start_of(pid);
-	memcpy(j->id, id, WIRE_ID_SIZE);
-	snprintf(j->vm, sizeof(j->vm), "%s", vm);
-	snprintf(j->peer, sizeof(j->peer), "%s", peer);
-	put_id(hex, id);
-	if (snprintf(j->path, sizeof(j->path), "%s/%s.%s.%s", dir, vm, hex,
-		     side_names[side]) >= (int)sizeof(j->path) - 4)
-		return fail(why, "%s: the path is too long", dir);
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		return fail(why, "%s: cannot make the directory of owner records: %m; give another one with --state-dir",
-			    dir);
-	if (access(dir, W_OK | X_OK))
-		return fail(why, "%s: cannot write owner records there: %m; give another directory with --state-dir",
-			    dir);
-	return 0;
+	if (fd < 0)
+		return -1;
+	result = sync(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
 }
 
 /* What a rename or an unlink did is durable once its directory is. */
 static int sync_directory(const char *path)
 {
 	char dir[PATH_MAX];
-	int fd, result, saved;
 
 	snprintf(dir, sizeof(dir), "%s", path);
 	*strrchr(dir, '/') = '\0';
-	fd = open(*dir ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	result = fsync(fd);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return result;
+	return sync_by(fsync, dir);
+}
+
+int journal_sync(const char *dir, struct failure *why)
+{
+	if (sync_by(syncfs, dir) && errno != ENOENT)
+		return fail(why, "%s: what its owner records say may not be durable: %m; the disk of the state directory is broken",
+			    dir);
+	return 0;
 }
 
 static int write_file(const char *path, const char *text, size_t length)
@@ -320,14 +352,17 @@ static bool ends_in(const char *name, const char *end)
 	return n >= m && !strcmp(name + n - m, end);
 }
 
-/* "VM.32 digits.source" or ".target": is it a record of @vm? */
+#define TAIL_SIZE	(1 + ID_DIGITS + strlen(".source"))
+
+/* "VM.32 digits.source" or ".target": is it a record of @vm, or, if that is empty, of any? */
 static bool is_record(const char *name, const char *vm)
 {
-	size_t n = strlen(vm);
+	size_t n = strlen(name);
+	const char *tail = n > TAIL_SIZE ? name + n - TAIL_SIZE : name;
 
-	return !strncmp(name, vm, n) && name[n] == '.' &&
-	       strspn(name + n + 1, "0123456789abcdef") == ID_DIGITS &&
-	       (ends_in(name, ".source") || ends_in(name, ".target"));
+	return *tail == '.' && strspn(tail + 1, "0123456789abcdef") == ID_DIGITS &&
+	       (ends_in(tail, ".source") || ends_in(tail, ".target")) &&
+	       (!*vm || (strlen(vm) == n - TAIL_SIZE && !memcmp(name, vm, n - TAIL_SIZE)));
 }
 
 /*
@@ -354,6 +389,75 @@ static int each_record(const char *dir, const char *vm,
 	return result;
 }
 
+struct visit {
+	journal_visit_fn *visit;
+	void *opaque;
+};
+
+static int visit_each(const char *path, void *opaque)
+{
+	const struct visit *v = opaque;
+	struct failure trouble = { 0 };
+	struct journal j;
+
+	journal_read(&j, path, &trouble);
+	return v->visit(&j, &trouble, v->opaque);
+}
+
+int journal_each(const char *dir, const char *vm, journal_visit_fn *visit, void *opaque)
+{
+	struct visit v = { .visit = visit, .opaque = opaque };
+
+	return each_record(dir, vm ? vm : "", visit_each, &v);
+}
+
+/*
+ * The migration by which the VM came here, which a later one need not be afraid of. Its record
+ * may have been deleted for one that was then rolled back.
+ */
+static int visit_came(const char *path, void *opaque)
+{
+	uint8_t *after = opaque;
+	struct journal j;
+
+	if (journal_read(&j, path, NULL))
+		return 0;
+	if (j.side == JOURNAL_TARGET && j.state != JOURNAL_INCOMING) {
+		memcpy(after, j.id, WIRE_ID_SIZE);
+		return 1;
+	}
+	if (j.side == JOURNAL_SOURCE && j.state == JOURNAL_OWNS)
+		memcpy(after, j.after, WIRE_ID_SIZE);
+	return 0;
+}
+
+int journal_init(struct journal *j, const char *dir, enum journal_side side,
+		 const char *vm, const uint8_t id[WIRE_ID_SIZE], const char *peer,
+		 pid_t pid, struct failure *why)
+{
+	char hex[ID_DIGITS + 1];
+
+	*j = (struct journal){ .side = side, .pid = pid, .agent = getpid() };
+	j->started = start_of(pid);
+	j->agent_started = start_of(j->agent);
+	memcpy(j->id, id, WIRE_ID_SIZE);
+	snprintf(j->vm, sizeof(j->vm), "%s", vm);
+	snprintf(j->peer, sizeof(j->peer), "%s", peer);
+	journal_put_id(hex, id);
+	if (snprintf(j->path, sizeof(j->path), "%s/%s.%s.%s", dir, vm, hex,
+		     side_names[side]) >= (int)sizeof(j->path) - 4)
+		return fail(why, "%s: the path is too long", dir);
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return fail(why, "%s: cannot make the directory of owner records: %m; give another one with --state-dir",
+			    dir);
+	if (access(dir, W_OK | X_OK))
+		return fail(why, "%s: cannot write owner records there: %m; give another directory with --state-dir",
+			    dir);
+	if (side == JOURNAL_SOURCE)
+		each_record(dir, vm, visit_came, j->after);
+	return 0;
+}
+
 struct question {
 	enum journal_side side;
 	pid_t pid;
@@ -366,7 +470,7 @@ static int admits_source(const struct question *q, const struct journal *j)
 	if (j->side != JOURNAL_SOURCE)
 		return 0;
 	if (j->state == JOURNAL_COMMITTED)
-		return fail(q->why, "%s: this VM was handed over to %s, which never said that it runs there; if it does, or ever did, quit this QEMU; only if it surely never did and never will, delete the file and continue the VM here",
+		return fail(q->why, "%s: this VM was handed over to %s, which never said that it runs there; kvmferry recover settles it",
 			    j->path, j->peer);
 	if (j->state == JOURNAL_GONE && j->pid == q->pid &&
 	    j->started == q->started)
@@ -377,9 +481,7 @@ static int admits_source(const struct question *q, const struct journal *j)
 
 static int admits_target(const struct question *q, const struct journal *j)
 {
-	bool alive = j->pid && start_of(j->pid) == j->started;
-
-	if (j->side == JOURNAL_SOURCE || j->pid == q->pid || !alive)
+	if (j->side == JOURNAL_SOURCE || j->pid == q->pid || !journal_has_qemu(j))
 		return 0;
 	if (j->state == JOURNAL_OWNS || j->state == JOURNAL_RUNNING)
 		return fail(q->why, "%s: this VM was received here before and its QEMU (process %d) is still there; quit that one first if it is not the VM's owner",
@@ -430,6 +532,24 @@ bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, siz
 	struct attempt a = { .id = id, .size = size };
 
 	return each_record(dir, vm, visit_attempt, &a);
+}
+
+static int visit_device_bytes(const char *path, void *opaque)
+{
+	uint64_t *bytes = opaque;
+	struct journal j;
+
+	if (!journal_read(&j, path, NULL) && j.device_bytes > *bytes)
+		*bytes = j.device_bytes;
+	return 0;
+}
+
+uint64_t journal_device_bytes(const char *dir, const char *vm)
+{
+	uint64_t bytes = 0;
+
+	each_record(dir, vm, visit_device_bytes, &bytes);
+	return bytes;
 }
 
 /* The other side of the same migration may keep its record in the same directory. */

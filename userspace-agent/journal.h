@@ -15,20 +15,7 @@
  *
  * When journal_write() returns, the new state is on stable storage.
  *
- * The rule after a crash, for a side whose agent has ended (it may be about to act), and
- * with records that sync(1) has made durable:
- *
- *  - The source may run the VM if its record says "owns" or is not there; the target,
- *    if its record says "owns" or "running".
- *  - "committed" on the source and, on the target whose agent has ended, too, "incoming"
- *    or no record of this VM at all: the COMMIT was lost on the way. The operator may
- *    continue either, but only one, and so that it outlasts the next crash: the source
- *    once its record is deleted, the target once the source's QEMU is ended.
- *  - "committed" on the source and "owns" or "running" on a target whose QEMU is gone:
- *    the VM may have run there. What the source holds is older than its disks, and must
- *    never be continued; the VM begins anew from its disks.
- *
- * selftests/model/switchover.pml is a proof of this rule, as far as a model is one.
+ * What follows from them after a crash is said by verdict.h.
  */
 #ifndef KVMFERRY_JOURNAL_H
 #define KVMFERRY_JOURNAL_H
@@ -53,7 +40,12 @@ enum journal_state {
 	JOURNAL_GONE,		/* source */
 	JOURNAL_INCOMING,	/* target */
 	JOURNAL_RUNNING,	/* target */
+	/* In no record: */
+	JOURNAL_NONE,		/* that host has none of this migration */
+	JOURNAL_UNKNOWN,	/* that host cannot be asked */
 };
+
+#define JOURNAL_STATES	(JOURNAL_UNKNOWN + 1)
 
 /* One owner record, as it stands or shall stand in its file. */
 struct journal {
@@ -64,12 +56,16 @@ struct journal {
 	char peer[256];			/* HOST:PORT of the other side */
 	pid_t pid;			/* of the QEMU here */
 	uint64_t started;		/* when it started, clock ticks after boot */
+	uint64_t device_bytes;		/* its device state had when it came here; 0: not known */
+	pid_t agent;			/* that wrote it; 0: not said */
+	uint64_t agent_started;
+	uint8_t after[WIRE_ID_SIZE];	/* source: the migration by which it came; or zeros */
 	char path[PATH_MAX];		/* of the file */
 };
 
 /**
  * journal_init - fill in a record, without writing it
- * @dir:	state directory; made if it is missing
+ * @dir:	state directory; made if it is missing. It is looked through for how the VM came
  * @pid:	of the QEMU here
  *
  * Returns 0, or -1 with @why when @dir cannot be used.
@@ -93,6 +89,34 @@ int journal_remove(struct journal *j, struct failure *why);
 
 /* Reads one file. Returns 0, or -1 with @why if it is damaged or unreadable. */
 int journal_read(struct journal *j, const char *path, struct failure *why);
+
+/* Is the QEMU, or the agent, of this record still there? */
+bool journal_has_qemu(const struct journal *j);
+bool journal_has_agent(const struct journal *j);
+
+/**
+ * journal_visit_fn - one record, or @trouble with one that cannot be read
+ *
+ * Returns 0 to go on.
+ */
+typedef int journal_visit_fn(const struct journal *j, const struct failure *trouble,
+			     void *opaque);
+
+/**
+ * journal_each - call @visit for each record
+ * @dir:	state directory; one that is missing has none
+ * @vm:		from qemu_identity(); NULL: of all VMs
+ *
+ * Returns what @visit returned last, or 0.
+ */
+int journal_each(const char *dir, const char *vm, journal_visit_fn *visit, void *opaque);
+
+/**
+ * journal_sync - make durable what the files of @dir say
+ *
+ * What is read before may be undone by the next crash. Returns 0, or -1 with @why.
+ */
+int journal_sync(const char *dir, struct failure *why);
 
 /**
  * journal_admits - may this VM be moved away from, or to, this host?
@@ -121,6 +145,15 @@ int journal_admits(const char *dir, enum journal_side side, const char *vm,
 bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, size_t size);
 
 /**
+ * journal_device_bytes - how large was the VM's device state when it came here?
+ * @dir:	state directory
+ * @vm:		from qemu_identity()
+ *
+ * Returns bytes, or 0 if no record tells.
+ */
+uint64_t journal_device_bytes(const char *dir, const char *vm);
+
+/**
  * journal_forget - remove what earlier migrations left about a VM
  * @except:	the record to keep
  *
@@ -132,6 +165,16 @@ bool journal_was_attempt(const char *dir, const char *vm, const uint8_t *id, siz
  */
 bool journal_forget(const char *dir, const struct journal *except);
 
+const char *journal_side_name(enum journal_side side);
 const char *journal_state_name(enum journal_state state);
+
+/* The reverse of these, also for JOURNAL_NONE and JOURNAL_UNKNOWN; false: no such word. */
+bool journal_side_of(const char *word, enum journal_side *side);
+bool journal_state_of(const char *word, enum journal_state *state);
+
+/* A migration's id, in hexadecimal digits. */
+#define JOURNAL_ID_DIGITS	(2 * WIRE_ID_SIZE)
+void journal_put_id(char text[JOURNAL_ID_DIGITS + 1], const uint8_t id[WIRE_ID_SIZE]);
+bool journal_get_id(uint8_t id[WIRE_ID_SIZE], const char *text);
 
 #endif /* KVMFERRY_JOURNAL_H */

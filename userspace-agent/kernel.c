@@ -300,6 +300,20 @@ int kernel_group_stats(struct kernel *k, struct ferry_group_stats *stats,
 	return fail(why, "the kernel does not tell what its groups of pages cost: %m; see dmesg");
 }
 
+int kernel_group_map(struct kernel *k, unsigned int id, uint64_t first, uint64_t count,
+		     struct ferry_group_cell *cells, struct failure *why)
+{
+	struct ferry_group_map map = {
+		.block = id, .first = first, .count = count, .cells = (uintptr_t)cells,
+	};
+
+	if (!(k->info.features & FERRY_FEATURE_GROUP_MAP))
+		return 1;
+	if (!kernel_call(k->fd, FERRY_GROUP_MAP, &map))
+		return 0;
+	return fail(why, "the kernel does not tell where its groups of pages are: %m; see dmesg");
+}
+
 int kernel_limit(struct kernel *k, uint64_t pages_per_s,
 		 unsigned int max_slowdown, struct failure *why)
 {

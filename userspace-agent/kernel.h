@@ -114,6 +114,18 @@ int kernel_group_stats(struct kernel *k, struct ferry_group_stats *stats,
 		       struct failure *why);
 
 /**
+ * kernel_group_map - where in a RAM block groups were opened
+ * @id:		of the block
+ * @first:	first chunk of 2 MiB
+ * @count:	chunks, within the block
+ * @cells:	out: @count of them
+ *
+ * Returns 0, 1 if this kernel module cannot tell, or -1 with @why.
+ */
+int kernel_group_map(struct kernel *k, unsigned int id, uint64_t first, uint64_t count,
+		     struct ferry_group_cell *cells, struct failure *why);
+
+/**
  * kernel_limit - slow writers down
  * @pages_per_s: pages that the VM may begin to write to in a second; 0: any
  * @max_slowdown: percent of its time that a vCPU may wait; 1 to 99

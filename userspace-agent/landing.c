@@ -18,19 +18,60 @@ int landing_open(struct landing *l, const struct wire_hello *hello, int wake,
 	l->wake = wake;
 	memcpy(l->key, hello->key, sizeof(l->key));
 
-	if (landing_empty(l, why))
-		return -1;
-	l->apply = apply_create(l->ram, l->rams, l->n, l->key, wake, why);
-	if (!l->apply)
-		return -1;
-	l->streams = streams_create(l->apply, l->n, wake);
-	return l->streams ? 0 : fail(why, "not enough memory to receive RAM");
+	for (unsigned int i = 0; i < FERRY_MAX_CHANNELS; i++)
+		l->link[i] = CONNECTION_CLOSED;
+	return landing_empty(l, why);
+}
+
+int landing_add_stream(struct landing *l, unsigned int number, struct connection *link,
+		       struct failure *why)
+{
+	if (number >= l->n || l->connected & 1u << number) {
+		connection_close(link);
+		return fail(why, "stream %u is not expected", number);
+	}
+	l->connected |= 1u << number;
+	l->link[number] = *link;
+	*link = CONNECTION_CLOSED;
+	return 0;
+}
+
+bool landing_is_ready(const struct landing *l)
+{
+	return l->connected == (1u << l->n) - 1;
+}
+
+static void close_streams(struct landing *l)
+{
+	for (unsigned int i = 0; i < l->n; i++)
+		connection_close(&l->link[i]);
+}
+
+int landing_start(struct landing *l, void (*forget)(void *opaque), void *opaque,
+		  struct failure *why)
+{
+	const struct cell_work work = {
+		.ram = l->ram, .rams = l->rams, .link = l->link, .n = l->n, .key = l->key,
+		.forget = forget, .opaque = opaque,
+	};
+
+	return cell_start(&l->cell, &work, why);
+}
+
+uint64_t landing_bytes(const struct landing *l)
+{
+	return l->cell.last.bytes;
 }
 
 bool landing_take_pass(struct landing *l, struct wire_digests *digests)
 {
-	if (!apply_take_pass(l->apply, digests, &l->final))
+	const struct cell_report *r = &l->cell.last;
+
+	if (!cell_take_pass(&l->cell))
 		return false;
+	*digests = (struct wire_digests){ .pass = r->pass, .rams = l->rams };
+	memcpy(digests->digest, r->digest, l->rams * sizeof(r->digest[0]));
+	l->final = r->final;
 	if (l->final)
 		l->final_at = clock_us();
 	return true;
@@ -66,9 +107,7 @@ int landing_take_verify(struct landing *l, struct wire_digests *digests,
 
 int landing_check(struct landing *l, struct failure *why)
 {
-	struct failure reason = { 0 };
-
-	switch (streams_state(l->streams, &reason)) {
+	switch (l->cell.state) {
 	case STREAMS_FLOW:
 		return 0;
 	case STREAMS_CLOSED:
@@ -82,17 +121,15 @@ int landing_check(struct landing *l, struct failure *why)
 	case STREAMS_FAILED:
 		break;
 	}
-	return fail(why, "%s", reason.text);
+	return fail(why, "%s", l->cell.why.text);
 }
 
 void landing_close(struct landing *l)
 {
 	verify_destroy(l->verify);
-	streams_destroy(l->streams);
-	apply_destroy(l->apply);
 	l->verify = NULL;
-	l->streams = NULL;
-	l->apply = NULL;
+	close_streams(l);
+	cell_stop(&l->cell);
 }
 
 int landing_empty(const struct landing *l, struct failure *why)

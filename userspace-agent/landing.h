@@ -3,8 +3,8 @@
  * Where RAM lands: the streams of a migration that comes in, what they fill, and the
  * digests of it.
  *
- * The main loop's view of apply.h, streams.h and verify.h. Their threads write to an
- * eventfd; the main loop then asks here what there is to tell the source.
+ * The main loop's view of cell.h and verify.h. The decoder sends reports, and the threads that read RAM
+ * anew write to an eventfd; the main loop then asks here what there is to tell the source.
  */
 #ifndef KVMFERRY_LANDING_H
 #define KVMFERRY_LANDING_H
@@ -13,20 +13,22 @@
 #include <stdint.h>
 
 #include "apply.h"
+#include "cell.h"
 #include "log.h"
-#include "streams.h"
 #include "verify.h"
 #include "wire.h"
 
 /**
- * struct landing - RAM that comes in; { 0 } is one that was not opened
+ * struct landing - RAM that comes in; LANDING_NONE is one that was not opened
  * @ram:	the RAM blocks in the source's order
  * @rams:	how many
  * @key:	key of the page hashes
  * @wake:	the eventfd
  * @n:		how many streams there will be
- * @apply:	turns records into RAM
- * @streams:	bring records
+ * @link:	the streams. Only the decoder reads them, but should it die they must not
+ *		break before the source has been told why
+ * @connected:	streams that ever were connected, bit (1 << number)
+ * @cell:	the decoder: turns what streams bring into RAM
  * @verify:	RAM is being read anew
  * @final:	the final pass has been applied
  * @final_at:	when it had been, clock_us()
@@ -38,17 +40,20 @@ struct landing {
 	uint8_t key[FERRY_KEY_SIZE];
 	int wake;
 	unsigned int n;
-	struct apply *apply;
-	struct streams *streams;
+	struct connection link[FERRY_MAX_CHANNELS];
+	uint32_t connected;
+	struct cell cell;
 	struct verify *verify;
 	bool final;
 	int64_t final_at;
 	int64_t closed_by;
 };
 
+#define LANDING_NONE	((struct landing){ .cell = CELL_NONE })
+
 /**
  * landing_open - empty all RAM, get ready for streams
- * @l:		with @ram filled in
+ * @l:		LANDING_NONE, but with @ram filled in
  * @hello:	what the source has said
  * @wake:	the eventfd
  * @why:	the reason of a failure
@@ -57,6 +62,33 @@ struct landing {
  */
 int landing_open(struct landing *l, const struct wire_hello *hello, int wake,
 		 struct failure *why);
+
+/**
+ * landing_add_stream - a stream has connected
+ * @number:	which one
+ * @link:	its connection, taken over, also on failure
+ * @why:	the reason of a failure: out of range, connected already
+ *
+ * Returns 0, or -1.
+ */
+int landing_add_stream(struct landing *l, unsigned int number, struct connection *link,
+		       struct failure *why);
+
+/* Are all streams connected? */
+bool landing_is_ready(const struct landing *l);
+
+/**
+ * landing_start - hand the streams to a decoder
+ * @forget:	as in struct cell_work, with @opaque
+ * @why:	the reason of a failure
+ *
+ * Returns 0, or -1.
+ */
+int landing_start(struct landing *l, void (*forget)(void *opaque), void *opaque,
+		  struct failure *why);
+
+/* Bytes received so far on all streams: for progress, and as a sign of life. */
+uint64_t landing_bytes(const struct landing *l);
 
 /* Has a pass ended on all streams? If so, once: true, its digests, @final perhaps. */
 bool landing_take_pass(struct landing *l, struct wire_digests *digests);
@@ -77,7 +109,7 @@ int landing_take_verify(struct landing *l, struct wire_digests *digests,
  */
 int landing_check(struct landing *l, struct failure *why);
 
-/* Ends all threads; RAM stays as it is. May be called again. */
+/* Ends the decoder and all threads; RAM stays as it is. May be called again. */
 void landing_close(struct landing *l);
 
 /* Empties RAM again, after landing_close() or not. Returns 0, or -1 with @why. */

@@ -15,6 +15,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum log_level least = LOG_INFO;
 static void (*hook)(void *opaque, enum log_level level, const char *text);
 static void *hook_opaque;
+static bool (*sink)(enum log_level level, const char *text);
 
 const char *log_level_name(enum log_level level)
 {
@@ -50,6 +51,21 @@ static void flatten(char *text)
 			*text = ' ';
 }
 
+void log_set_sink(bool (*fn)(enum log_level level, const char *text))
+{
+	sink = fn;
+}
+
+void log_write(enum log_level level, const char *text)
+{
+	if (sink && sink(level, text))
+		return;
+	if (level == LOG_INFO)
+		fprintf(stderr, "kvmferry: %s\n", text);
+	else
+		fprintf(stderr, "kvmferry: %s: %s\n", log_level_name(level), text);
+}
+
 static void say(enum log_level level, const char *format, va_list args)
 {
 	char text[LINE_SIZE];
@@ -62,10 +78,8 @@ static void say(enum log_level level, const char *format, va_list args)
 	pthread_mutex_lock(&lock);
 	if (hook)
 		hook(hook_opaque, level, text);
-	else if (level == LOG_INFO)
-		fprintf(stderr, "kvmferry: %s\n", text);
 	else
-		fprintf(stderr, "kvmferry: %s: %s\n", log_level_name(level), text);
+		log_write(level, text);
 	pthread_mutex_unlock(&lock);
 }
 

@@ -60,6 +60,17 @@ void die(enum exit_status status, const char *format, ...);
 /* The least important level that is still written; LOG_INFO at first. */
 void log_set_level(enum log_level level);
 
+/**
+ * log_set_sink - a better place for messages than standard error
+ * @sink:	takes one; returns false if it did not. NULL: there is none
+ *
+ * To be called before there are threads.
+ */
+void log_set_sink(bool (*sink)(enum log_level level, const char *text));
+
+/* Writes one message there, or else to standard error. */
+void log_write(enum log_level level, const char *text);
+
 /* A name for a level: "error", "warning", "info", "debug". */
 const char *log_level_name(enum log_level level);
 

@@ -70,6 +70,19 @@ static enum outgoing_status read_status(const char *status)
 	return OUTGOING_NONE;
 }
 
+/* After COMMIT: somebody has told this QEMU to continue what is not its VM any more. */
+static void stop_stray(struct source *s)
+{
+	struct failure why = { 0 };
+
+	if (qmp_send(s->qmp, -1, false, "stop", NULL, &why) < 0)
+		log_error("the VM runs here (QEMU is process %d) although it was committed to %s, and cannot be stopped: %s",
+			  (int)s->rams.pid, s->options->to, why.text);
+	else
+		log_warn("somebody has continued the VM here although it was committed to %s: it is stopped again",
+			 s->options->to);
+}
+
 static void on_event(void *opaque, const char *name, const json_t *data)
 {
 	struct source *s = opaque;
@@ -78,6 +91,8 @@ static void on_event(void *opaque, const char *name, const json_t *data)
 	if (!strcmp(name, "MIGRATION"))
 		s->outgoing = read_status(json_string_value(
 					json_object_get(data, "status")));
+	else if (!strcmp(name, "RESUME") && s->committed)
+		stop_stray(s);
 }
 
 void outgoing_watch(struct source *s)
@@ -272,17 +287,6 @@ int outgoing_continue(struct source *s, struct failure *why)
 	return s->outgoing == OUTGOING_COMPLETED ? 0 : why_failed(s, why);
 }
 
-/* Is QEMU's migration over, one way or the other? Also if QEMU does not say. */
-static bool has_ended(struct source *s)
-{
-	json_t *migrate = qmp_execute(s->qmp, QMP_TIMEOUT, NULL, "query-migrate",
-				      NULL);
-	bool ended = !qemu_is_migrating(migrate);
-
-	json_decref(migrate);
-	return ended;
-}
-
 /* A failed migration of a paused VM leaves it so; only `cont` leads out of that. */
 static void tell_postmigrate(struct source *s)
 {
@@ -296,19 +300,13 @@ static void tell_postmigrate(struct source *s)
 
 void outgoing_cancel(struct source *s)
 {
-	int64_t deadline = clock_ms() + CANCEL_MS;
-	struct failure why = { 0 };
-
 	tunnel_close(&s->tunnel);
 	if (s->handed)
 		qmp_do(s->qmp, QMP_TIMEOUT, NULL, "closefd", "{s:s}", "fdname",
 		       FD_NAME);
 	s->handed = false;
 	if (s->migrating) {
-		if (qmp_do(s->qmp, QMP_TIMEOUT, &why, "migrate_cancel", NULL))
-			log_warn("%s", why.text);
-		while (!has_ended(s) && clock_left(deadline))
-			poll(NULL, 0, 5);
+		qemu_cancel(s->qmp, CANCEL_MS);
 		tell_postmigrate(s);
 	}
 	s->migrating = false;

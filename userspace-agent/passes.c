@@ -116,12 +116,14 @@ static bool goes_on(enum converge_decision decision)
 static void tell_decision(struct source *s, enum converge_decision decision)
 {
 	progress_event(&s->progress, "decision",
-		       json_pack("{s:I, s:s, s:s, s:o, s:I, s:I}", "pass",
+		       json_pack("{s:I, s:s, s:s, s:o, s:I, s:I, s:I}", "pass",
 				 (json_int_t)s->pass, "decision",
 				 goes_on(decision) ? "again" : "switch",
 				 "reason", converge_reason(decision),
 				 "expected_blackout_ms",
 				 progress_blackout(s->blackout_ms),
+				 "overhead_ms",
+				 (json_int_t)converge_overhead(&s->converge),
 				 "pending_pages",
 				 (json_int_t)s->last.status.pending,
 				 "floor_pages",
@@ -181,6 +183,71 @@ static int tell_floor(struct source *s, struct failure *why)
 	return kernel_group(&s->kernel, &group, why);
 }
 
+/* What the blackout takes besides RAM, as far as it can be measured before. */
+static int measure_overhead(struct source *s, struct failure *why)
+{
+	s->converge.round_trip_us = connection_round_trip_us(&s->control.link);
+	s->converge.stream_bytes_per_s = s->last.compression.rate;
+	return storage_expect(s, &s->converge.storage_us, why);
+}
+
+#define CELLS	2048	/* chunks to ask for at a time */
+
+static uint64_t chunks_of(const struct ramblock *b)
+{
+	return (b->size + HEAT_CHUNK - 1) / HEAT_CHUNK;
+}
+
+static void heat_open(struct source *s)
+{
+	uint64_t chunks = 0;
+
+	for (unsigned int i = 0; i < s->rams.count; i++)
+		chunks += chunks_of(&s->rams.block[i]);
+	heat_begin(&s->heat, chunks);
+}
+
+/* Adds one block, which begins at chunk @number. Returns 0, or else: not told. */
+static int add_block(struct source *s, unsigned int i, uint64_t number, struct failure *why)
+{
+	uint64_t first, count, chunks = chunks_of(&s->rams.block[i]);
+	struct ferry_group_cell cells[CELLS];
+	int result;
+
+	for (first = 0; first < chunks; first += count) {
+		count = chunks - first < CELLS ? chunks - first : CELLS;
+		result = kernel_group_map(&s->kernel, i, first, count, cells, why);
+		if (result)
+			return result;
+		heat_add(&s->heat, number + first, cells, count);
+	}
+	return 0;
+}
+
+/* Where the VM's faults of this pass were, for whoever reads the log. */
+static void tell_groups(struct source *s)
+{
+	char orders[HEAT_COLUMNS + 1];
+	struct failure why = { 0 };
+	uint64_t number = 0;
+	int result;
+
+	if (!s->options->json)
+		return;
+	for (unsigned int i = 0; i < s->rams.count; i++) {
+		result = add_block(s, i, number, &why);
+		if (result) {
+			log_debug("no map of groups: %s", result < 0 ? why.text :
+				  "the kernel module has none");
+			return;
+		}
+		number += chunks_of(&s->rams.block[i]);
+	}
+	heat_line(&s->heat, orders);
+	progress_event(&s->progress, "groups",
+		       json_pack("{s:I, s:s}", "pass", (json_int_t)s->pass, "orders", orders));
+}
+
 /* One pass, and what follows from it. */
 static int pass_and_decide(struct source *s, enum converge_decision *decision,
 			   struct failure *why)
@@ -190,11 +257,13 @@ static int pass_and_decide(struct source *s, enum converge_decision *decision,
 	if (begin(s, false, why) || finish(s, why))
 		return -1;
 	pass = measure(s);
-	if (kernel_counts(&s->kernel, true, &s->last, why))
+	if (kernel_counts(&s->kernel, true, &s->last, why) || measure_overhead(s, why))
 		return -1;
 	pass.pending = s->last.status.pending;
 	*decision = converge_after(&s->converge, &pass, &s->blackout_ms);
+	s->progress.eta.downtime_ms = converge_budget(&s->converge);
 	progress_pass(&s->progress, &s->last, s->blackout_ms, true);
+	tell_groups(s);
 	if (tell_floor(s, why) || slow_down(s, decision, why))
 		return -1;
 	tell_decision(s, *decision);
@@ -209,9 +278,14 @@ int passes_converge(struct source *s, struct failure *why)
 		.downtime_ms = s->options->downtime_ms,
 		.max_passes = s->options->max_passes,
 		.max_slowdown = s->options->max_slowdown,
+		.device_bytes = journal_device_bytes(s->options->state_dir, s->vm),
 	};
 	s->blackout_ms = CONVERGE_UNKNOWN;
+	heat_open(s);
 	progress_passes_begin(&s->progress, s->options->downtime_ms);
+	/* So that what is measured after a pass is of that pass. */
+	if (measure_overhead(s, why))
+		return -1;
 	do {
 		if (pass_and_decide(s, &decision, why))
 			return -1;
@@ -297,6 +371,7 @@ int passes_verify(struct source *s, struct failure *why)
 			 s->storage.reads);
 		return 0;
 	}
+	s->verifying = true;
 	if (frames_queue(&s->control, WIRE_VERIFY, NULL, 0, why) ||
 	    attend_flushed(s, why) || expect(s, true, ours, why) ||
 	    attend_until(s, is_verified, "the target did not read its RAM anew",

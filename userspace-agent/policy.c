@@ -3,6 +3,7 @@
  * How many pages a fault opens, in words.
  */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,17 @@ bool policy_parse(const char *text, struct ferry_group *group)
 		return true;
 	}
 	return false;
+}
+
+const char *policy_word(const struct ferry_group *group, char word[POLICY_WORD_SIZE])
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(policies); i++)
+		if (policies[i].policy == group->policy)
+			return policies[i].word;
+	snprintf(word, POLICY_WORD_SIZE, STATIC_PREFIX "%u", 1u << group->order);
+	return word;
 }
 
 const char *policy_backend(uint32_t backend)

@@ -29,6 +29,11 @@ bool policy_parse(const char *text, struct ferry_group *group);
  */
 bool policy_order(const char *text, uint32_t *order);
 
+#define POLICY_WORD_SIZE	20
+
+/* The reverse of policy_parse(): the word, in @word if it has to be made. */
+const char *policy_word(const struct ferry_group *group, char word[POLICY_WORD_SIZE]);
+
 /* FERRY_BACKEND_x in one word; "unknown" for one from the future. */
 const char *policy_backend(uint32_t backend);
 

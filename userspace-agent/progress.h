@@ -4,15 +4,21 @@
  *
  * Without --json: one line on standard error, rewritten in place on a terminal
  * and printed once for each pass elsewhere. With --json: one object per line on
- * standard output. Each has "event" and "time" (seconds since 1970), and then
+ * standard output. Each has "event", "time" (seconds since 1970) and "at_ms" (milliseconds
+ * since the migration began; docs/run-log.md), and then
  *
+ *	begin		log (PROGRESS_LOG), version, options (what was asked for): the first
+ *	sending		migration, vm, target, ram_bytes
  *	message		level, text
  *	stage		name, doing
- *	pass		pass, pending_pages, sent_pages, bytes_wire,
+ *	pass		pass, pass_ms (since it began), percent (of what it has to send),
+ *			pending_pages, sent_pages, written_pages (found written), bytes_wire,
  *			rate_mb_s, dirty_mb_s, expected_blackout_ms and left_ms,
  *			the time to the end (null: not known), ended, and the
  *			counts below
+ *	groups		pass, orders: where groups were opened in it, see heat.h
  *	decision	pass, decision, reason, expected_blackout_ms,
+ *			overhead_ms (what of that does not depend on RAM),
  *			pending_pages, floor_pages
  *	slowdown	pass, pages_per_s, max_slowdown: the VM is limited to this
  *			from now on
@@ -24,7 +30,8 @@
  *			(CPU time of the kernel's threads), kernel_memory_bytes
  *			(all that the module took), cpu_ms and memory_bytes (what the agent
  *			took, at most), requests_cancelled, writes_in_doubt, held (the
- *			operator may have to open some of its disk), qemu, kernel, backend, and the counts below
+ *			operator may have to open some of its disk), tls (who encrypted the
+ *			data streams: "kernel", "openssl", or null), qemu, kernel, backend, and the counts below
  *	failed		status, stage, reason; the status is "runs-on" (here, as before),
  *			"paused-here" (QEMU did not continue it), "gone" (its QEMU
  *			has ended) or "in-doubt"
@@ -38,11 +45,12 @@
  *			ones that faulted, and what became of them
  *	throttled_us	microseconds that vCPUs waited, all together
  *	codecs		an object: pages sent with each codec, by its name
+ *	groups		an array: write faults by the binary logarithm of the pages opened
  *
  * and when a VM is received
  *
  *	listening	address
- *	receiving	vm, source, ram_bytes
+ *	receiving	migration, vm, source, ram_bytes
  *	applied		pass, final, pages, bytes_wire: a pass is in RAM
  *	done		running (or else it was paused, and is), held, cpu_ms and
  *			memory_bytes as above
@@ -57,6 +65,11 @@
 
 #include "eta.h"
 #include "kernel.h"
+#include "state.h"
+#include "wire.h"
+
+/* Version of what --json writes; it grows when something that was there means another thing. */
+#define PROGRESS_LOG	1
 
 struct progress {
 	bool json;
@@ -70,12 +83,50 @@ struct progress {
 	int64_t shown_us;	/* when it was last shown */
 	/* How long all of it will still take. */
 	struct eta eta;
+	/* What others on this host may see of it. */
+	struct state state;
+	json_t *published;	/* NULL: not known yet which migration it is */
+	int64_t published_us;	/* when */
 };
 
-/* Begins. Messages of log.h go through here from now on, until progress_end(). */
-void progress_begin(struct progress *p, bool json);
+/**
+ * progress_begin - begin
+ * @options:	what was asked for, an object, of which the reference is taken; may be NULL
+ *
+ * Messages of log.h go through here from now on, until progress_end().
+ */
+void progress_begin(struct progress *p, bool json, json_t *options);
 
 void progress_end(struct progress *p);
+
+/**
+ * struct progress_identity - which migration it is
+ * @event:	that tells of it
+ * @dir:	where to publish it, see state.h
+ * @role:	"source" or "target"
+ * @id:		WIRE_ID_SIZE bytes
+ * @vm:		UUID or name
+ * @peer:	the other side
+ * @ram_bytes:	of all RAM blocks
+ */
+struct progress_identity {
+	const char *event;
+	const char *dir;
+	const char *role;
+	const uint8_t *id;
+	const char *vm;
+	const char *peer;
+	uint64_t ram_bytes;
+};
+
+/* Now it is known which migration it is: tells it to programs, the journal and this host. */
+void progress_identify(struct progress *p, const struct progress_identity *who);
+
+/* progress_event() that also becomes part of what is published. */
+void progress_tell(struct progress *p, const char *event, json_t *members);
+
+/* How it ends, for the journal: goes with the messages that follow. */
+void progress_result(const char *status);
 
 /* A stage of the switchover begins. */
 void progress_stage(struct progress *p, const char *name, const char *doing);

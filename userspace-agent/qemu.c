@@ -80,6 +80,26 @@ bool qemu_is_migrating(const json_t *migrate)
 	return status != NULL;
 }
 
+bool qemu_cancel(struct qmp *qmp, int timeout)
+{
+	int64_t deadline = clock_ms() + timeout;
+	bool told = false, under_way;
+
+	for (;;) {
+		json_t *migrate = qmp_execute(qmp, QMP_TIMEOUT, NULL, "query-migrate", NULL);
+		struct failure why = { 0 };
+
+		under_way = qemu_is_migrating(migrate);
+		json_decref(migrate);
+		if (!under_way || !clock_left(deadline))
+			return !under_way;
+		if (!told && qmp_do(qmp, QMP_TIMEOUT, &why, "migrate_cancel", NULL))
+			log_warn("%s", why.text);
+		told = true;
+		poll(NULL, 0, 5);
+	}
+}
+
 int qemu_await_end(struct qmp *qmp, int timeout)
 {
 	int64_t deadline = clock_ms() + timeout;

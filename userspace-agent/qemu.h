@@ -38,6 +38,14 @@ int qemu_capability(const json_t *list, const char *name);
 bool qemu_is_migrating(const json_t *migrate);
 
 /**
+ * qemu_cancel - end QEMU's migration, if there is one, and wait until it has ended
+ * @timeout:	ms
+ *
+ * Returns true if none is under way, also if QEMU does not say.
+ */
+bool qemu_cancel(struct qmp *qmp, int timeout);
+
+/**
  * qemu_await_end - wait until QEMU, which was told to quit, has hung up
  * @timeout:	ms
  *

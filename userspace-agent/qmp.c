@@ -21,6 +21,8 @@
 #include "lines.h"
 #include "qmp.h"
 
+#define VERSION_PART_MAX	9999	/* so that a version fits an int */
+
 /* A command that waits for its reply, or for the caller to fetch it. */
 struct pending {
 	struct pending *next;
@@ -389,14 +391,22 @@ int qmp_getfd(struct qmp *qmp, int fd, const char *name, struct failure *why)
  * Opening and closing
  * ------------------------------------------------------------------------ */
 
+/* What cannot be a part of QEMU's version, missing ones included, counts as 0. */
+static int version_part(const json_t *version, const char *name)
+{
+	json_int_t n = json_integer_value(json_object_get(version, name));
+
+	return n >= 0 && n <= VERSION_PART_MAX ? (int)n : 0;
+}
+
 static void learn_version(struct qmp *qmp)
 {
-	json_t *version = json_object_get(json_object_get(qmp->greeting, "QMP"),
-					  "version");
-	int major = 0, minor = 0, micro = 0;
+	json_t *version = json_object_get(json_object_get(json_object_get(qmp->greeting, "QMP"),
+							  "version"), "qemu");
+	int major = version_part(version, "major");
+	int minor = version_part(version, "minor");
+	int micro = version_part(version, "micro");
 
-	json_unpack(version, "{s:{s:i, s:i, s:i}}", "qemu", "major", &major,
-		    "minor", &minor, "micro", &micro);
 	qmp->version_number = major * 10000 + minor * 100 + micro;
 	snprintf(qmp->version, sizeof(qmp->version), "%d.%d.%d", major, minor,
 		 micro);

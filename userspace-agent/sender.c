@@ -40,7 +40,7 @@ static ssize_t send_some(struct sender *s, const void *bytes, size_t length)
 		    connection_fault(&s->link));
 }
 
-/* For how long the network could have taken more, since the last answer but 0. */
+/* For how long the network could have taken more, since the last answer but 0: "not told". */
 static uint64_t idle_ns(struct sender *s)
 {
 	int64_t now = clock_us(), held, idle;
@@ -51,7 +51,7 @@ static uint64_t idle_ns(struct sender *s)
 	idle = held < 0 ? 0 : now - s->looked_us - (held - s->held_us);
 	s->looked_us = now;
 	s->held_us = held;
-	return idle > 0 ? (uint64_t)idle * 1000 : 0;
+	return idle > 0 ? (uint64_t)idle * 1000 : 1;
 }
 
 /* Returns 1 after sending something, 0 if it must wait, -1 on failure. */

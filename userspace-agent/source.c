@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "codec.h"
 #include "policy.h"
 #include "source.h"
 #include "stages.h"
@@ -66,12 +67,49 @@ static double ratio(const struct source *s)
 	return k->bytes_wire ? (double)raw / (double)k->bytes_wire : 0;
 }
 
+static const char *tls_word(const struct tls_options *tls)
+{
+	return !tls_wanted(tls) ? "none" : tls->psk ? "psk" : "certificate";
+}
+
+static json_t *codec_array(uint64_t codecs)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < FERRY_NR_CODECS; i++)
+		if (codecs & 1ull << i)
+			json_array_append_new(array, json_string(codec_name(i)));
+	return array;
+}
+
+/* What was asked for, as "begin" tells it. */
+static json_t *options_object(const struct source_options *o)
+{
+	char group[POLICY_WORD_SIZE];
+
+	return json_pack("{s:s, s:i, s:I, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:b, s:s, s:i, s:b, s:s, s:b}",
+			 "to", o->to, "channels", (int)o->channels,
+			 "ring_bytes", (json_int_t)o->ring_bytes,
+			 "codecs", codec_array(o->codecs),
+			 "bandwidth_bytes_s", (json_int_t)o->bandwidth,
+			 "cpu_limit_percent", (int)o->cpu_limit, "nice", o->nice,
+			 "downtime_ms", (int)o->downtime_ms,
+			 "max_passes", (int)o->max_passes,
+			 "max_slowdown_percent", (int)o->max_slowdown,
+			 "group", policy_word(&o->group, group),
+			 "read_group_pages", 1 << o->group.read_order,
+			 "resend_unchanged", !!(o->group.flags & FERRY_GROUP_RESEND),
+			 "storage", o->drain_storage ? "drain" : "cancel",
+			 "timeout_ms", o->timeout_ms, "verify", o->verify,
+			 "tls", tls_word(&o->tls), "keep_source", o->keep_source);
+}
+
 static json_t *summary(const struct source *s)
 {
 	const struct ferry_status *k = &s->last.status;
 	uint64_t sent = kernel_sent(k), raw = sent << FERRY_PAGE_SHIFT;
 	json_t *object =
-		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:s}",
+		json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:s?, s:s, s:s, s:s}",
 			  "status", "moved",
 			  "passes", (json_int_t)s->pass,
 			  "pages_sent", (json_int_t)sent,
@@ -88,6 +126,7 @@ static json_t *summary(const struct source *s)
 			  "requests_cancelled", (json_int_t)s->storage.cancelled,
 			  "writes_in_doubt", (json_int_t)s->storage.told,
 			  "held", s->held,
+			  "tls", s->encrypts,
 			  "qemu", qmp_version(s->qmp),
 			  "kernel", s->kernel.info.version,
 			  "backend", policy_backend(s->last.group.backend));
@@ -110,6 +149,7 @@ static enum exit_status tell_moved(struct source *s)
 {
 	char waits[64];
 
+	progress_result("moved");
 	progress_done(&s->progress, summary(s));
 	log_info("moved %s to %s: blackout %.0f ms, %.1f s in all, %" PRIu64 " passes, %.1f MB on the wire (1:%.1f), %" PRIu64 " unchanged pages, %" PRIu64 " KiB of device state%s",
 		 s->vm, s->options->to, blackout_ms(s), total_ms(s) / 1000,
@@ -121,6 +161,7 @@ static enum exit_status tell_moved(struct source *s)
 
 static void tell_failed(struct source *s, const char *status, const char *reason)
 {
+	progress_result(status);
 	progress_event(&s->progress, "failed",
 		       json_pack("{s:s, s:s, s:s}", "status", status, "stage",
 				 s->stage, "reason", reason));
@@ -147,8 +188,8 @@ static enum exit_status tell_rolled_back(struct source *s, const char *reason)
 static enum exit_status tell_doubt(struct source *s, const char *reason)
 {
 	tell_failed(s, "in-doubt", reason);
-	log_error("the VM was committed to %s and is paused here: %s; if it runs there, or ever did, quit this QEMU (process %d); only if it never did and never will (no agent there, and no record of this VM but \"incoming\"), delete %s and continue it here (QMP: cont)",
-		  s->options->to, reason, (int)s->rams.pid, s->journal.path);
+	log_error("the VM was committed to %s and is paused here (QEMU is process %d): %s; kvmferry recover says where it may run, never continue it here before",
+		  s->options->to, (int)s->rams.pid, reason);
 	return EXIT_DOUBT;
 }
 
@@ -161,7 +202,7 @@ int source_run(const struct source_options *options)
 	if (!s || s->wake < 0)
 		die(EXIT_FAILED, "cannot begin: %m");
 
-	progress_begin(&s->progress, options->json);
+	progress_begin(&s->progress, options->json, options_object(options));
 	if (!stages_run(s, &why))
 		status = tell_moved(s);
 	else if (s->committed)

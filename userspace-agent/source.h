@@ -11,6 +11,7 @@
 
 #include "converge.h"
 #include "frames.h"
+#include "heat.h"
 #include "journal.h"
 #include "kernel.h"
 #include "progress.h"
@@ -29,6 +30,7 @@
  * @from:	addresses of this host that the streams leave from, in turn
  * @sources:	how many of them; 0: the kernel chooses
  * @state_dir:	directory of owner records
+ * @run_dir:	where to publish how it comes along, see state.h
  * @channels:	data streams, 1 .. FERRY_MAX_CHANNELS
  * @ring_bytes:	size of each channel's ring, a power of two
  * @codecs:	that may be used, bit (1 << FERRY_CODEC_x)
@@ -53,6 +55,7 @@ struct source_options {
 	struct sockaddr_storage from[TRANSPORT_SOURCES_MAX];
 	unsigned int sources;
 	const char *state_dir;
+	const char *run_dir;
 	unsigned int channels;
 	size_t ring_bytes;
 	uint64_t codecs;
@@ -118,14 +121,18 @@ struct source {
 	unsigned int blackout_ms;	/* expected */
 	uint64_t floor;			/* pages, as the kernel knows it */
 
+	struct heat heat;		/* where groups are opened; for the log */
+
 	struct storage storage;
 
 	/* The target */
 	struct tls *tls;		/* NULL: in clear text */
+	const char *encrypts;		/* the data streams, see tls_encrypts() */
 	struct frames control;
 	uint64_t codecs;		/* what READY allows, bit (1 << FERRY_CODEC_x) */
 	bool ready;			/* it has come */
 	bool running;			/* RUNNING has come */
+	bool verifying;			/* VERIFY was sent, and not answered */
 	bool verified;			/* VERIFIED has come: @theirs is of that */
 	bool told_abort;		/* ABORT came: no need to send one */
 	uint64_t pass_done;		/* number of the last PASS_DONE */
@@ -138,6 +145,7 @@ struct source {
 	int64_t blackout_end_us;	/* RUNNING came */
 	struct kernel_counts last;	/* the last that the kernel told */
 	bool qemu_gone;			/* it ended before the commit */
+	bool qemu_left;			/* ... or after it, which is no failure */
 	bool paused_here;		/* rollback could not make the VM run again */
 	bool held;			/* it runs there, and some of its disk may be held */
 };

@@ -40,8 +40,10 @@
 #include "check.h"
 #include "clock.h"
 #include "codec.h"
+#include "fault.h"
 #include "outgoing.h"
 #include "passes.h"
+#include "privileges.h"
 #include "stages.h"
 #include "transport.h"
 
@@ -49,10 +51,23 @@
  * Before anything is touched
  * ------------------------------------------------------------------------ */
 
+/* It is known now which VM it is. */
+static void identify(struct source *s)
+{
+	const struct progress_identity who = {
+		.event = "sending", .dir = s->options->run_dir, .role = "source", .id = s->id,
+		.vm = s->vm, .peer = s->options->to, .ram_bytes = s->rams.total,
+	};
+
+	progress_identify(&s->progress, &who);
+}
+
 static int act_check(struct source *s, struct failure *why)
 {
 	const struct source_options *o = s->options;
 
+	if (privileges_begin(PRIVILEGES_SOURCE, why))
+		return -1;
 	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
 	    getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key))
 		return fail(why, "no random numbers: %m");
@@ -63,7 +78,10 @@ static int act_check(struct source *s, struct failure *why)
 	if (check_vm(s->qmp, JOURNAL_SOURCE, o->state_dir, &s->rams, &s->storage.disks,
 		     NULL, NULL, why))
 		return -1;
-	return qemu_identity(s->qmp, s->vm, why);
+	if (qemu_identity(s->qmp, s->vm, why))
+		return -1;
+	identify(s);
+	return 0;
 }
 
 static void undo_check(struct source *s)
@@ -160,6 +178,14 @@ static int open_stream(struct source *s, unsigned int i, struct failure *why)
 				why);
 }
 
+/* Who encrypts is the same for all streams, and asked as long as there is one. */
+static void tell_encryption(struct source *s)
+{
+	s->encrypts = tls_encrypts(&s->sender[0].link);
+	if (s->encrypts)
+		log_info("the data streams are encrypted by: %s", s->encrypts);
+}
+
 static int act_connect(struct source *s, struct failure *why)
 {
 	struct connection link;
@@ -180,6 +206,7 @@ static int act_connect(struct source *s, struct failure *why)
 	for (i = 0; i < s->options->channels; i++)
 		if (open_stream(s, i, why))
 			return -1;
+	tell_encryption(s);
 	return 0;
 }
 
@@ -225,6 +252,10 @@ static int act_attach(struct source *s, struct failure *why)
 	for (i = 0; i < s->rams.count; i++)
 		if (kernel_add_ram(&s->kernel, i, &s->rams.block[i], why))
 			return -1;
+	/* That our record can still be written after that, we want to know now. */
+	if (privileges_settle(PRIVILEGES_SOURCE, why) ||
+	    journal_write(&s->journal, JOURNAL_OWNS, why))
+		return -1;
 	for (i = 0; i < s->options->channels; i++) {
 		struct sender *sender = &s->sender[i];
 
@@ -266,15 +297,19 @@ static int act_settle(struct source *s, struct failure *why)
 	return passes_verify(s, why);
 }
 
-/* Records that say that the VM is here, as it came here once, must not outlive COMMIT. */
+/*
+ * Records that say that the VM is here, as it came here once, must not stand next to
+ * "committed": whoever finds both shall know that it has come back since.
+ */
 static int act_commit(struct source *s, struct failure *why)
 {
-	if (attend_flushed(s, why) ||
-	    journal_write(&s->journal, JOURNAL_COMMITTED, why))
+	if (attend_flushed(s, why))
 		return -1;
 	s->forgot = journal_forget(s->options->state_dir, &s->journal);
-	if (frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
+	if (journal_write(&s->journal, JOURNAL_COMMITTED, why) ||
+	    frames_queue(&s->control, WIRE_COMMIT, NULL, 0, why))
 		return -1;
+	fault_point("source", "committed");
 	/*
 	 * The buffer was empty: no byte gone means that the target cannot know, and
 	 * with the connection closed it never will.
@@ -414,6 +449,7 @@ int stages_run(struct source *s, struct failure *why)
 
 		s->stage = stages[i].name;
 		progress_stage(&s->progress, stages[i].name, stages[i].doing);
+		fault_point("source", stages[i].name);
 		result = stages[i].act(s, why);
 		s->stage_ms[i] = (double)(clock_us() - begin) / 1000;
 		if (!result)

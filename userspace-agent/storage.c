@@ -87,6 +87,33 @@ int storage_take_ready(struct source *s, uint64_t usable, struct failure *why)
 	return 0;
 }
 
+static uint64_t expect_disk(struct source *s, const json_t *device)
+{
+	const char *name = json_string_value(json_object_get(device, "qdev"));
+	int disk = name ? vmdisks_by_name(&s->storage.disks, name) : -1;
+
+	if (disk < 0 || s->storage.chosen >> disk & 1)
+		return 0;
+	return blockstats_look(&s->storage.stats, (unsigned int)disk,
+			       json_object_get(device, "stats"));
+}
+
+int storage_expect(struct source *s, uint64_t *us, struct failure *why)
+{
+	json_t *devices = attend_command(s, -1, "query-blockstats", NULL, why), *device;
+	size_t i;
+
+	*us = 0;
+	json_array_foreach(devices, i, device) {
+		uint64_t one = expect_disk(s, device);
+
+		if (one > *us)
+			*us = one;
+	}
+	json_decref(devices);
+	return devices ? 0 : -1;
+}
+
 /* ------------------------------------------------------------------------
  * Cancel, resume
  * ------------------------------------------------------------------------ */
@@ -204,6 +231,7 @@ int storage_drain(struct source *s, struct failure *why)
 		if (tell_doubt(s, i, why))
 			return -1;
 	tell_cancelled(s);
+	s->storage.complete = true;
 	return frames_queue(&s->control, WIRE_DOUBT_END, NULL, 0, why);
 }
 

@@ -20,6 +20,7 @@
 #ifndef KVMFERRY_STORAGE_H
 #define KVMFERRY_STORAGE_H
 
+#include "blockstats.h"
 #include "log.h"
 #include "vmdisks.h"
 
@@ -36,11 +37,13 @@ struct source;
  * @reads:	of these, reads that were in doubt when all was told
  * @doubt:	ranges that the target was told of and that have not ended
  * @told:	ranges that it was told of in all
+ * @complete:	that was all of them: DOUBT_END
  * @guarded:	the target guards them
  * @open:	it guards nothing any more
  * @settling:	the VM is gone, and we wait for the storage
  * @interrupted: the operator does not
  * @watch:	an epoll file: readable when requests have ended; -1 without any
+ * @stats:	how long requests take
  */
 struct storage {
 	struct vmdisks disks;
@@ -52,11 +55,13 @@ struct storage {
 	unsigned int reads;
 	unsigned int doubt;
 	unsigned int told;
+	bool complete;
 	bool guarded;
 	bool open;
 	bool settling;
 	bool interrupted;
 	int watch;
+	struct blockstats stats;
 };
 
 /* Asks the target about the disks. Returns 0, or -1 with @why. */
@@ -64,6 +69,14 @@ int storage_offer(struct source *s, struct failure *why);
 
 /* DISKS_READY has come. Returns 0, or -1 with @why. */
 int storage_take_ready(struct source *s, uint64_t usable, struct failure *why);
+
+/**
+ * storage_expect - how long will the blackout wait for storage?
+ * @us:		out: microseconds, of the slowest disk that is not cancelled
+ *
+ * Returns 0, or -1 with @why.
+ */
+int storage_expect(struct source *s, uint64_t *us, struct failure *why);
 
 /* The stage "drain": after `stop` was sent. Returns 0, or -1 with @why. */
 int storage_drain(struct source *s, struct failure *why);

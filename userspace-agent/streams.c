@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "streams.h"
@@ -33,10 +32,12 @@ struct stream {
 	uint8_t buffer[BUFFER_SIZE];
 };
 
+/* All threads and their maker meet at @gate twice: when all are there, and to begin. */
 struct streams {
 	struct apply *apply;
 	unsigned int n;
 	int wake;
+	pthread_barrier_t gate;
 	pthread_mutex_t lock;
 	struct stream *stream[FERRY_MAX_CHANNELS];
 };
@@ -85,9 +86,12 @@ static void *stream_thread(void *arg)
 {
 	struct stream *s = arg;
 	struct failure why = { 0 };
-	enum streams_state state = pump(s, &why);
+	enum streams_state state;
 	ssize_t n;
 
+	pthread_barrier_wait(&s->all->gate);
+	pthread_barrier_wait(&s->all->gate);
+	state = pump(s, &why);
 	pthread_mutex_lock(&s->all->lock);
 	s->state = state;
 	s->why = why;
@@ -110,47 +114,47 @@ static int start_thread(struct stream *s)
 	return error;
 }
 
-struct streams *streams_create(struct apply *apply, unsigned int n, int wake)
+static int add_stream(struct streams *all, unsigned int number,
+		      const struct connection *link, struct failure *why)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	int error;
+
+	if (!s)
+		return fail(why, "not enough memory for stream %u", number);
+	s->all = all;
+	s->number = number;
+	s->link = *link;
+	all->stream[number] = s;
+	error = start_thread(s);
+	return !error ? 0 : fail(why, "cannot start a thread for stream %u: %s", number,
+				 strerror(error));
+}
+
+struct streams *streams_create(struct apply *apply, const struct connection *link,
+			       unsigned int n, int wake, struct failure *why)
 {
 	struct streams *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	if (!s) {
+		fail(why, "not enough memory to receive RAM");
 		return NULL;
+	}
 	s->apply = apply;
 	s->n = n;
 	s->wake = wake;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_barrier_init(&s->gate, NULL, n + 1);
+	for (unsigned int i = 0; i < n; i++)
+		if (add_stream(s, i, &link[i], why))
+			return NULL;
+	pthread_barrier_wait(&s->gate);
 	return s;
 }
 
-int streams_add(struct streams *all, unsigned int number, struct connection *link,
-		struct failure *why)
+void streams_go(struct streams *s)
 {
-	struct stream *s;
-	int error;
-
-	if (number >= all->n || all->stream[number]) {
-		connection_close(link);
-		return fail(why, "stream %u is not expected", number);
-	}
-	s = calloc(1, sizeof(*s));
-	if (!s) {
-		connection_close(link);
-		return fail(why, "not enough memory for stream %u", number);
-	}
-	s->all = all;
-	s->number = number;
-	s->link = *link;
-	*link = CONNECTION_CLOSED;
-	error = start_thread(s);
-	if (error) {
-		connection_close(&s->link);
-		free(s);
-		return fail(why, "cannot start a thread for stream %u: %s", number,
-			    strerror(error));
-	}
-	all->stream[number] = s;
-	return 0;
+	pthread_barrier_wait(&s->gate);
 }
 
 enum streams_state streams_state(struct streams *all, struct failure *why)
@@ -161,7 +165,7 @@ enum streams_state streams_state(struct streams *all, struct failure *why)
 	for (unsigned int i = 0; i < all->n; i++) {
 		const struct stream *s = all->stream[i];
 
-		if (!s || s->state <= worst)
+		if (s->state <= worst)
 			continue;
 		worst = s->state;
 		*why = s->why;
@@ -175,26 +179,6 @@ uint64_t streams_bytes(const struct streams *all)
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < all->n; i++)
-		if (all->stream[i])
-			bytes += __atomic_load_n(&all->stream[i]->bytes,
-						 __ATOMIC_RELAXED);
+		bytes += __atomic_load_n(&all->stream[i]->bytes, __ATOMIC_RELAXED);
 	return bytes;
-}
-
-void streams_destroy(struct streams *all)
-{
-	if (!all)
-		return;
-	for (unsigned int i = 0; i < all->n; i++) {
-		struct stream *s = all->stream[i];
-
-		if (!s)
-			continue;
-		shutdown(s->link.fd, SHUT_RDWR);
-		pthread_join(s->thread, NULL);
-		connection_close(&s->link);
-		free(s);
-	}
-	pthread_mutex_destroy(&all->lock);
-	free(all);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The data streams of a migration that comes in: one thread each, from its socket
- * to guest RAM.
+ * to guest RAM. All of this is in the decoder (inmate.h), and ends with it.
  *
  * A thread reads as much as is there into a fixed buffer and feeds it to
  * apply_stream_feed(). It ends when its socket is closed or its stream fails, and
@@ -21,39 +21,32 @@ struct streams;
 
 /* What has become of the streams as a whole; the worst of them counts. */
 enum streams_state {
-	STREAMS_FLOW,	/* all are in order, or not connected yet */
+	STREAMS_FLOW,	/* all are in order */
 	STREAMS_CLOSED,	/* one came to an end, or its connection broke */
 	STREAMS_FAILED,	/* one brought something that could not be applied */
 };
 
 /**
- * streams_create - no stream yet
- * @apply:	where their bytes go; outlives this
- * @n:		how many there will be
+ * streams_create - a thread for each stream, which does nothing yet
+ * @apply:	where their bytes go
+ * @link:	their connections, taken over
+ * @n:		how many
  * @wake:	an eventfd to write to when a thread ends
+ * @why:	the reason of a failure
  *
- * Returns NULL when there is no memory.
+ * When this returns all threads have begun, and will make no further system call until
+ * streams_go(). Returns NULL on failure; the process is of no use then.
  */
-struct streams *streams_create(struct apply *apply, unsigned int n, int wake);
+struct streams *streams_create(struct apply *apply, const struct connection *link,
+			       unsigned int n, int wake, struct failure *why);
 
-/**
- * streams_add - a stream has connected
- * @number:	which one
- * @link:	its connection, taken over, also on failure
- * @why:	the reason of a failure: out of range, connected already, no thread
- *
- * Returns 0, or -1.
- */
-int streams_add(struct streams *s, unsigned int number, struct connection *link,
-		struct failure *why);
+/* Let the threads begin to read. Once. */
+void streams_go(struct streams *s);
 
 /* How the streams are; with STREAMS_FAILED or STREAMS_CLOSED, why is filled in. */
 enum streams_state streams_state(struct streams *s, struct failure *why);
 
 /* Bytes received so far on all streams: for progress, and as a sign of life. */
 uint64_t streams_bytes(const struct streams *s);
-
-/* Closes all sockets, waits for all threads, frees @s. NULL is allowed. */
-void streams_destroy(struct streams *s);
 
 #endif /* KVMFERRY_STREAMS_H */

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "clock.h"
+#include "fault.h"
 #include "takeover.h"
 
 /* The record already says that the VM is ours: this only makes it more exact. */
@@ -27,14 +28,17 @@ static void finish(struct target *t)
 	t->stage = TARGET_ENDED;
 	if (run && incoming_run(&t->in, t->options->timeout_s, &t->why))
 		return;
+	fault_point("target", "runs");
 	ms = (clock_us() - t->landing.final_at) / 1000;
 
 	if (t->control.link.fd < 0)
 		fail(&why, "the connection broke");
 	else
 		frames_send(&t->control, WIRE_RUNNING, NULL, 0, TARGET_GOODBYE, &why);
+	fault_point("target", "told");
 	record_running(t);
 
+	progress_result(run ? "running" : "paused");
 	log_info("the VM %s, %" PRId64 " ms after its last page came",
 		 run ? "runs here now" : "is here now, paused", ms);
 	if (why.text[0])
@@ -65,9 +69,13 @@ int takeover_begin(struct target *t)
 
 	t->stage = TARGET_COMMITTED;
 	t->commit_by = clock_ms() + target_timeout_ms(t);
+	t->journal.device_bytes = t->tunnel.received;
+	fault_point("target", "commit");
 	/* Run without a record, the VM could run twice after a crash: then rather not at all. */
 	if (journal_write(&t->journal, JOURNAL_OWNS, &t->why))
 		return -1;
+	fault_point("target", "owns");
+	progress_stage(&t->progress, "running", "making QEMU run the VM");
 	acceptor_close(&t->acceptor);
 	landing_close(&t->landing);
 	return ask_qemu(t);

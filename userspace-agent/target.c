@@ -23,10 +23,11 @@
  * the connection matters any more, and an error does not end anything: the VM is
  * run here, or the operator is told that it is in doubt.
  *
- * One thread runs the machine, with one poll loop. Streams, and the reading anew of
- * RAM, have threads of their own that wake it through an eventfd. Inputs are handled
- * in the order of enum input: what the source said on the control connection
- * comes first, since it explains what then happens to the streams.
+ * One thread runs the machine, with one poll loop. Streams have a process of their own,
+ * the decoder, that sends reports; the reading anew of RAM has threads that wake the
+ * loop through an eventfd. Inputs are handled in the order of enum input: what the
+ * source said on the control connection comes first, since it explains what then
+ * happens to the streams.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -41,6 +42,7 @@
 
 #include "answer.h"
 #include "clock.h"
+#include "privileges.h"
 #include "takeover.h"
 #include "target.h"
 
@@ -52,6 +54,7 @@ enum input {
 	IN_SIGNAL,
 	IN_CONTROL,
 	IN_QMP,
+	IN_CELL,
 	IN_WAKE,
 	IN_TUNNEL,
 	IN_ACCEPTOR,
@@ -112,6 +115,27 @@ static void welcome_control(struct target *t, struct arrival *arrival)
 	t->hello_by = clock_ms() + HELLO_TIMEOUT;
 }
 
+/* In the decoder: it speaks to nobody, and has no use for our keys. */
+static void forget_peers(void *opaque)
+{
+	struct target *t = opaque;
+
+	acceptor_close(&t->acceptor);
+	frames_close(&t->control);
+	tls_close(t->tls);
+}
+
+/*
+ * The last process is made, so most of what root may do can go. That our record can still be
+ * written without it, we want to know now.
+ */
+static int start_decoder(struct target *t)
+{
+	return landing_start(&t->landing, forget_peers, t, &t->why) ||
+	       privileges_settle(PRIVILEGES_TARGET, &t->why) ||
+	       journal_write(&t->journal, JOURNAL_INCOMING, &t->why) ? -1 : 0;
+}
+
 static int welcome_stream(struct target *t, struct arrival *arrival)
 {
 	if (t->stage != TARGET_RECEIVING ||
@@ -119,8 +143,10 @@ static int welcome_stream(struct target *t, struct arrival *arrival)
 		turn_away(arrival, "it is a stream of a migration that is not known here");
 		return 0;
 	}
-	return streams_add(t->landing.streams, arrival->preamble.channel,
-			   &arrival->link, &t->why);
+	if (landing_add_stream(&t->landing, arrival->preamble.channel, &arrival->link,
+			       &t->why))
+		return -1;
+	return landing_is_ready(&t->landing) ? start_decoder(t) : 0;
 }
 
 static int on_arrivals(struct target *t)
@@ -190,15 +216,20 @@ static int on_signal(struct target *t)
 	return fail(&t->why, "stopped by signal %" PRIu32, info.ssi_signo);
 }
 
+static int on_landed(struct target *t)
+{
+	if (t->stage != TARGET_RECEIVING)
+		return 0;
+	return answer_landed(t) || landing_check(&t->landing, &t->why) ? -1 : 0;
+}
+
 static int on_wake(struct target *t)
 {
 	uint64_t count;
 
 	if (read(t->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return fail(&t->why, "cannot read an eventfd: %s", strerror(errno));
-	if (t->stage != TARGET_RECEIVING)
-		return 0;
-	return answer_landed(t) || landing_check(&t->landing, &t->why) ? -1 : 0;
+	return on_landed(t);
 }
 
 static int on_tunnel(struct target *t)
@@ -221,6 +252,8 @@ static int on_input(struct target *t, enum input input)
 		return on_control(t);
 	case IN_QMP:
 		return incoming_pump(&t->in, &t->why);
+	case IN_CELL:
+		return on_landed(t);
 	case IN_WAKE:
 		return on_wake(t);
 	case IN_TUNNEL:
@@ -239,7 +272,7 @@ static int on_input(struct target *t, enum input input)
  */
 static int check_silence(struct target *t)
 {
-	uint64_t bytes = streams_bytes(t->landing.streams);
+	uint64_t bytes = landing_bytes(&t->landing);
 
 	if (bytes != t->bytes || t->landing.verify)
 		t->alive = clock_ms();
@@ -299,6 +332,7 @@ static int fill_poll(struct target *t, struct pollfd p[IN_COUNT])
 	/* It may run, and end, as its guest likes. */
 	if (t->stage == TARGET_SETTLING)
 		p[IN_QMP].fd = -1;
+	p[IN_CELL] = wait_for(t->landing.cell.fd, POLLIN);
 	p[IN_WAKE] = wait_for(t->wake, POLLIN);
 	p[IN_TUNNEL] = wait_for(t->tunnel.fd, tunnel);
 	p[IN_ACCEPTOR] = wait_for(t->acceptor.fd, POLLIN);
@@ -340,6 +374,8 @@ static int prepare(struct target *t)
 	if (t->signals < 0 || t->wake < 0)
 		return fail(&t->why, "cannot set up: %s", strerror(errno));
 
+	if (privileges_begin(PRIVILEGES_TARGET, &t->why))
+		return -1;
 	if (tls_wanted(&t->options->tls)) {
 		t->tls = tls_open(&t->options->tls, true, &t->why);
 		if (!t->tls)
@@ -425,12 +461,14 @@ static enum exit_status conclude(struct target *t)
 {
 	if (!t->why.text[0] || t->stage == TARGET_SETTLING)
 		return tell_done(t);
+	progress_result(t->stage >= TARGET_COMMITTED ? "in-doubt" : "nothing-runs");
 	if (t->stage >= TARGET_COMMITTED) {
-		log_error("the VM belongs to this host but could not be run: %s; quit "
-			  "QEMU on the source and say \"cont\" to QEMU here; should that be "
-			  "gone, %s", t->why.text, t->in.asked ?
+		log_error("the VM belongs to this host but could not be run: %s; continue it: "
+			  "kvmferry recover --apply; should QEMU be gone, %s%s", t->why.text,
+			  t->in.asked ?
 			  "begin the VM anew from its disks: it may have run here, and the source is too old" :
-			  "delete the source's record and say \"cont\" to QEMU there");
+			  "it never ran here: kvmferry recover has it back on the source once this is deleted: ",
+			  t->in.asked ? "" : t->journal.path);
 		tell_failure(t, "in-doubt");
 		return EXIT_DOUBT;
 	}
@@ -467,10 +505,11 @@ int target_run(const struct target_options *options)
 	t->wake = -1;
 	t->control.link.fd = -1;
 	t->tunnel.fd = -1;
+	t->landing = LANDING_NONE;
 	t->acceptor.fd = -1;
 	t->acceptor.listener = -1;
 
-	progress_begin(&t->progress, options->json);
+	progress_begin(&t->progress, options->json, NULL);
 	if (!prepare(t))
 		while (t->stage != TARGET_ENDED && (!step(t) || committed_after_all(t)))
 			;

@@ -33,6 +33,7 @@
  * @insecure:	plaintext is acceptable beyond the loopback interface
  * @json:	report progress and outcome as lines of JSON on standard output
  * @state_dir:	directory of the durable owner record
+ * @run_dir:	where to publish how it comes along, see state.h
  * @timeout_s:	seconds without a sign of life of the other side before the
  *		migration is given up, and seconds that QEMU may take for one step
  * @keep_target: leave the target's QEMU running after a failure, for a look at it
@@ -44,6 +45,7 @@ struct target_options {
 	bool insecure;
 	bool json;
 	const char *state_dir;
+	const char *run_dir;
 	unsigned int timeout_s;
 	bool keep_target;
 };
@@ -64,7 +66,7 @@ enum target_stage {
  * @begun:	a source said HELLO: our QEMU is of no use for anything else
  * @progress:	tells programs about it
  * @signals:	a signalfd, for a request to stop
- * @wake:	an eventfd, for the threads
+ * @wake:	an eventfd, for the threads that read RAM anew
  * @why:	why it failed
  * @in:		our QEMU
  * @tls:	keys and certificates; NULL: in clear text

@@ -3,13 +3,19 @@
  * TLS 1.3 between two agents.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -20,17 +26,59 @@
 #define DIGITS_MIN	64
 #define DIGITS_MAX	128
 
+#define KEY_FILE_MAX	((size_t)64 << 10)
+
 /* The one identity of shared keys, and the one suite that they are used with. */
 #define PSK_IDENTITY	"kvmferry"
 #define IDENTITY	(const unsigned char *)PSK_IDENTITY, sizeof(PSK_IDENTITY) - 1
 #define PSK_SUITE	"TLS_AES_128_GCM_SHA256"
 static const unsigned char psk_suite_id[] = { 0x13, 0x01 };
 
+/*
+ * Secrets are here alone, and lent to the library for a handshake: what it shares among connections
+ * lives as long as the last of them.
+ */
 struct tls {
 	SSL_CTX *context;
+	EVP_PKEY *key;
 	unsigned char psk[DIGITS_MAX / 2];
 	size_t psk_size;
 };
+
+/* ------------------------------------------------------------------------
+ * Memory that is wiped
+ * ------------------------------------------------------------------------ */
+
+static void *take(size_t size, const char *file, int line)
+{
+	(void)file, (void)line;
+	return size ? malloc(size) : NULL;
+}
+
+static void give_back(void *p, const char *file, int line)
+{
+	(void)file, (void)line;
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *resize(void *p, size_t size, const char *file, int line)
+{
+	size_t old = malloc_usable_size(p);
+	void *moved = take(size, file, line);
+
+	if (moved && p)
+		memcpy(moved, p, old < size ? old : size);
+	if (moved || !size)
+		give_back(p, file, line);
+	return moved;
+}
+
+void tls_wipe_memory(void)
+{
+	CRYPTO_set_mem_functions(take, resize, give_back);
+}
 
 bool tls_wanted(const struct tls_options *o)
 {
@@ -85,6 +133,7 @@ static int read_key(struct tls *t, const char *path, struct failure *why)
 
 	if (!file)
 		return fail(why, "cannot open the shared key %s: %m", path);
+	setvbuf(file, NULL, _IONBF, 0);		/* no copy that nobody wipes */
 	if (fstat(fileno(file), &st))
 		fail(why, "cannot look at the shared key %s: %m", path);
 	else if (st.st_mode & (S_IRWXG | S_IRWXO))
@@ -159,6 +208,39 @@ static int use_key(struct tls *t, const char *path, struct failure *why)
  * Certificates
  * ------------------------------------------------------------------------ */
 
+/* What a file has, in memory that can be wiped; NULL if it cannot be read, or is too big. */
+static char *read_secret(const char *path, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text = OPENSSL_zalloc(size);	/* see tls_wipe_memory() */
+	ssize_t n = fd >= 0 && text ? read(fd, text, size - 1) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	if (n > 0 && (size_t)n < size - 1)
+		return text;
+	OPENSSL_free(text);
+	return NULL;
+}
+
+static EVP_PKEY *read_private_key(const char *path)
+{
+	char *text = read_secret(path, KEY_FILE_MAX);
+	BIO *bio = text ? BIO_new_mem_buf(text, -1) : NULL;
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+
+	BIO_free(bio);
+	OPENSSL_free(text);
+	return key;
+}
+
+static int lend_key(SSL *ssl, void *opaque)
+{
+	const struct tls *t = opaque;
+
+	return SSL_use_PrivateKey(ssl, t->key);
+}
+
 static int use_certificates(struct tls *t, const struct tls_options *o,
 			    struct failure *why)
 {
@@ -166,8 +248,10 @@ static int use_certificates(struct tls *t, const struct tls_options *o,
 		return fail(why, "TLS takes all three of --tls-cert, --tls-key and --tls-ca, or --tls-psk alone");
 	if (SSL_CTX_use_certificate_chain_file(t->context, o->cert) != 1)
 		return refuse(why, "certificate", o->cert);
-	if (SSL_CTX_use_PrivateKey_file(t->context, o->key, SSL_FILETYPE_PEM) != 1)
+	t->key = read_private_key(o->key);
+	if (!t->key || !X509_check_private_key(SSL_CTX_get0_certificate(t->context), t->key))
 		return refuse(why, "private key", o->key);
+	SSL_CTX_set_cert_cb(t->context, lend_key, t);
 	if (SSL_CTX_load_verify_locations(t->context, o->ca, NULL) != 1)
 		return refuse(why, "authority", o->ca);
 	return 0;
@@ -194,6 +278,21 @@ static void configure(struct tls *t)
 			    SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
+/*
+ * The kernel looks for its module "tls" when a socket asks for it the first time. Have it do so
+ * now, with a socket that it refuses, and not while the other side waits for our handshake.
+ */
+static void wake_kernel(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) && errno != ENOTCONN)
+		log_debug("the kernel does not encrypt TLS: %m");
+	close(fd);
+}
+
 struct tls *tls_open(const struct tls_options *o, bool server, struct failure *why)
 {
 	struct tls *t = calloc(1, sizeof(*t));
@@ -207,6 +306,7 @@ struct tls *tls_open(const struct tls_options *o, bool server, struct failure *w
 		goto err_close;
 	}
 	configure(t);
+	wake_kernel();
 	if (o->psk && (o->cert || o->key || o->ca)) {
 		fail(why, "TLS takes either --tls-psk or certificates, not both");
 		goto err_close;
@@ -226,8 +326,15 @@ void tls_close(struct tls *t)
 	if (!t)
 		return;
 	SSL_CTX_free(t->context);
+	EVP_PKEY_free(t->key);
 	explicit_bzero(t->psk, sizeof(t->psk));
 	free(t);
+}
+
+void tls_forget_key(struct connection *c)
+{
+	if (c->ssl)
+		SSL_certs_clear(c->ssl);
 }
 
 static int begin(struct tls *t, struct connection *c)
@@ -319,7 +426,14 @@ int tls_connect(struct tls *t, struct connection *c, const char *host,
 		if (!can_go_on(c, deadline))
 			return fail(why, "no TLS with the target: it does not answer in time");
 	}
-	log_debug("TLS 1.3 with %s, encrypted by %s", SSL_get_cipher_name(c->ssl),
-		  BIO_get_ktls_send(SSL_get_wbio(c->ssl)) ? "the kernel" : "OpenSSL");
+	log_debug("TLS 1.3 with %s, encrypted by: %s", SSL_get_cipher_name(c->ssl),
+		  tls_encrypts(c));
 	return 0;
+}
+
+const char *tls_encrypts(const struct connection *c)
+{
+	if (!c->ssl)
+		return NULL;
+	return BIO_get_ktls_send(SSL_get_wbio(c->ssl)) ? "kernel" : "openssl";
 }

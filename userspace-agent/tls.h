@@ -11,7 +11,9 @@
  *			the authority has signed, so it must be one for these hosts alone.
  *	a shared key	both have the same file with a secret key.
  *
- * Where the kernel can, it encrypts what is sent (kTLS); nobody sees a difference.
+ * Where the kernel can, it encrypts what is sent (kTLS: the module "tls"); the other side sees no
+ * difference. It does not decrypt what is received before OpenSSL 3.2, which is the first that
+ * can have it do so for TLS 1.3.
  */
 #ifndef KVMFERRY_TLS_H
 #define KVMFERRY_TLS_H
@@ -41,6 +43,14 @@ struct tls_options {
 /* Keys and certificates, read and ready. */
 struct tls;
 
+/**
+ * tls_wipe_memory - have the library wipe all memory that it gives back
+ *
+ * It reads a private key through buffers that it does not wipe otherwise, and the decoder
+ * (cell.h) must not find a copy. To be called before anything else of the library.
+ */
+void tls_wipe_memory(void);
+
 /* Was anything given? */
 bool tls_wanted(const struct tls_options *options);
 
@@ -55,8 +65,14 @@ bool tls_wanted(const struct tls_options *options);
 struct tls *tls_open(const struct tls_options *options, bool server,
 		     struct failure *why);
 
-/* NULL is allowed. Connections that were made with it live on. */
+/*
+ * Wipes the keys. NULL is allowed. Connections that were made with it live on, if their
+ * handshake is over.
+ */
 void tls_close(struct tls *t);
+
+/* The handshake of @c is over: it needs our private key no more. Not needed with a shared key. */
+void tls_forget_key(struct connection *c);
 
 /**
  * tls_accept - speak TLS on a connection that has just come in
@@ -87,5 +103,8 @@ bool tls_missed(struct connection *c);
  */
 int tls_connect(struct tls *t, struct connection *c, const char *host,
 		int64_t deadline, struct failure *why);
+
+/* Who encrypts what is sent there, after the handshake: "kernel", "openssl"; NULL without TLS. */
+const char *tls_encrypts(const struct connection *c);
 
 #endif /* KVMFERRY_TLS_H */

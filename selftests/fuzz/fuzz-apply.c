@@ -15,6 +15,7 @@
 
 #include "apply.h"
 #include "hash.h"
+#include "repair.h"
 
 #define PAGES	1100u			/* two chunks and a bit */
 #define SIZE	((uint64_t)PAGES * FERRY_PAGE_SIZE)
@@ -22,33 +23,6 @@
 #define GUARD	"do not touch"
 
 static const uint8_t key[FERRY_KEY_SIZE] = "fuzz";
-
-/* Makes sequence and checksum of all records right, as far as they are records. */
-static void repair(uint8_t *bytes, size_t len)
-{
-	const size_t header = sizeof(struct ferry_record);
-	uint32_t sequence = 0;
-
-	while (len >= header) {
-		struct wire_record r;
-		const char *why;
-		size_t whole;
-
-		if (wire_get_record(&r, bytes, &why))
-			return;
-		whole = header + wire_padded(r.length);
-		if (whole > len)
-			return;
-		memset(bytes + header + r.length, 0, whole - header - r.length);
-		r.sequence = sequence++;
-		r.crc = 0;
-		wire_put_record(bytes, &r);
-		r.crc = wire_crc32c(0, bytes, header + r.length);
-		wire_put_record(bytes, &r);
-		bytes += whole;
-		len -= whole;
-	}
-}
 
 static void check_digest(int fd, const struct wire_digests *d)
 {
@@ -105,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 1) {
 		memcpy(bytes, data + 1, size - 1);
 		if (data[0] != '!')
-			repair(bytes, size - 1);
+			repair_records(bytes, size - 1, 0);
 	}
 	/* In two pieces, so that records are cut. */
 	for (size_t have = size / 2; used < size; have = size - 1) {

@@ -4,7 +4,7 @@
 #
 #   build.sh        makes, in build/guest/,
 #                     initrd.gz        the guest
-#                     initrd-disk.gz   the same with the drivers of virtual disks
+#                     initrd-disk.gz   the same with the drivers of virtual disks, and ext4
 #                     workload         the program alone
 #
 # The guest's kernel is Debian's, unmodified; the serial console and what it needs are built into it, disks are not.
@@ -13,7 +13,7 @@ set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${KVMFERRY_BUILD:-$here/../../build}/guest
-drivers="virtio_pci virtio_blk virtio_scsi sd_mod"
+drivers="virtio_pci virtio_blk virtio_scsi sd_mod ext4"
 modules=$("$here/../vm/kernel.sh" modules 6.1)
 release=$("$here/../vm/kernel.sh" release 6.1)
 mkdir -p "$out"

@@ -42,6 +42,7 @@
  *	rate N		write N pages per second
  *	stop		write none
  *	disk WORDS	a disk under load: see disk.c
+ *	files WORDS	files on a disk: see files.c
  *	report		check all pages now, then say so in a line that begins
  *			with "guest: report"
  *	poweroff
@@ -65,6 +66,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "files.h"
 #include "ledger.h"
 #include "modules.h"
 #include "sorting.h"
@@ -417,6 +419,8 @@ static void obey(char *command)
 		guest.rate = 0;
 	else if (!strncmp(command, "disk ", 5))
 		disk_obey(command + 5);
+	else if (!strncmp(command, "files ", 6))
+		files_obey(command + 6);
 	else if (!strcmp(command, "report"))
 		report();
 	else if (!strcmp(command, "poweroff"))

@@ -358,6 +358,17 @@ int ferry_pending(struct ferry *f, const struct ram *ram, uint64_t *bitmap)
 	return ferry_ioctl(f->fd, FERRY_PENDING, &pending);
 }
 
+int ferry_group_map(struct ferry *f, const struct ram *ram, struct ferry_group_cell *cells)
+{
+	struct ferry_group_map map = {
+		.block = ram->id,
+		.count = (ram_pages(ram) + 511) / 512,
+		.cells = (uintptr_t)cells,
+	};
+
+	return ferry_ioctl(f->fd, FERRY_GROUP_MAP, &map);
+}
+
 int ferry_digest(struct ferry *f, uint32_t id, uint32_t flags, uint8_t out[FERRY_HASH_SIZE])
 {
 	struct ferry_digest digest = { .block = id, .flags = flags };

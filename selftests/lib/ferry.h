@@ -94,6 +94,8 @@ uint64_t ferry_pending_pages(struct ferry *f);
  * page, rounded up to 64.
  */
 int ferry_pending(struct ferry *f, const struct ram *ram, uint64_t *bitmap);
+/* One cell for each chunk of 2 MiB. */
+int ferry_group_map(struct ferry *f, const struct ram *ram, struct ferry_group_cell *cells);
 int ferry_digest(struct ferry *f, uint32_t id, uint32_t flags, uint8_t out[FERRY_HASH_SIZE]);
 
 /* Words of a bitmap of @pages bits, and its bits. */

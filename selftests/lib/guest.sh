@@ -30,6 +30,7 @@
 #   {qemu,send,receive}.{pid,status,out,err}, state/
 #
 # Variables, all with a default, that change the next QEMU:
+GUEST_QEMU=${GUEST_QEMU:-qemu-system-x86_64}    # the program, words
 GUEST_RAM=${GUEST_RAM:-256}             # MiB
 GUEST_ORDERS=${GUEST_ORDERS:-}          # for the workload: "ws=96 rate=1000"
 GUEST_BACKEND=${GUEST_BACKEND:-file}    # file, numa (two files), anonymous, private, memfd, hugetlbfs
@@ -156,8 +157,8 @@ guest_launch() {
 	mkfifo "$dir/console.in" "$dir/console.out"
 	: >"$dir/console"
 	mapfile -t words < <(guest_memory_words "$host"; [ -z "$GUEST_DISK" ] || guest_disk_words "$host")
-	# shellcheck disable=SC2086 # GUEST_EXTRA is words
-	host_start "$host" qemu qemu-system-x86_64 -name ferried,debug-threads=on -uuid "$GUEST_UUID" -machine "$GUEST_MACHINE" -accel kvm -cpu host \
+	# shellcheck disable=SC2086 # GUEST_QEMU and GUEST_EXTRA are words
+	host_start "$host" qemu $GUEST_QEMU -name ferried,debug-threads=on -uuid "$GUEST_UUID" -machine "$GUEST_MACHINE" -accel kvm -cpu host \
 		-smp 2 "${words[@]}" -nodefaults -no-user-config -display none -no-reboot \
 		-chardev pipe,id=console,path="$dir/console" -serial chardev:console \
 		-qmp "unix:$dir/qmp.agent,server=on,wait=off" -qmp "unix:$dir/qmp.test,server=on,wait=off" \
@@ -182,7 +183,7 @@ guest_await() { guest_launch "$1" -incoming defer -S; }
 # (by QEMU's own means, while it is stopped). What makes the state unfit for another run is part of its name.
 guest_checkpoint() {
 	local key
-	key=$(cat "$GUEST_INITRD" "$KVMFERRY_VMLINUZ_61" <(qemu-system-x86_64 --version) \
+	key=$(cat "$GUEST_INITRD" "$KVMFERRY_VMLINUZ_61" <($GUEST_QEMU --version) \
 		<(echo "$GUEST_RAM $GUEST_BACKEND $GUEST_MACHINE $GUEST_EXTRA $GUEST_ORDERS${GUEST_DISK:+ $(guest_disk_kind)}") | sha256sum | cut -c1-12)
 	echo "$KVMFERRY_BUILD/guest/state-$KVMFERRY_KERNEL-$key"
 }

@@ -111,6 +111,29 @@ void vmproc_cast(struct vmproc *vm, vmproc_fn *fn, long argument)
 	send_call(vm, fn, argument, false);
 }
 
+long vmproc_compute(struct vmm *vmm, long seed)
+{
+	vmm_start_random(vmm, &vmm->ram[0], seed, 1);
+	return 0;
+}
+
+long vmproc_errors(struct vmm *vmm, long argument)
+{
+	unsigned int i, idle = 0;
+
+	(void)argument;
+	for (i = 0; i < vmm->vcpus; i++) {
+		uint64_t before = vmm->vcpu[i].box->done;
+		int naps = 600;
+
+		while (vmm->vcpu[i].box->done == before && --naps)
+			usleep(50000);
+		idle += !naps;
+		vmm_end(vmm, i);
+	}
+	return vmm_random_errors(vmm, &vmm->ram[0]) + idle;
+}
+
 void vmproc_kill(struct vmproc *vm)
 {
 	unsigned int i;

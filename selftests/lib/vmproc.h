@@ -27,6 +27,11 @@ void vmproc_start(struct vmproc *vm, const struct ram_spec *specs, unsigned int 
 long vmproc_call(struct vmproc *vm, vmproc_fn *fn, long argument);
 /* The same without waiting for an answer; there will be none. */
 void vmproc_cast(struct vmproc *vm, vmproc_fn *fn, long argument);
+/*
+ * For vmproc_call(): the guest begins to compute in its first block, from this seed on. And: how often has
+ * it computed wrongly since, or not at all? That ends it.
+ */
+vmproc_fn vmproc_compute, vmproc_errors;
 /* Ends the VM, if it has not ended yet, and forgets it. */
 void vmproc_kill(struct vmproc *vm);
 

@@ -127,6 +127,8 @@ ready_twice|out of place
 digest|differs on the target
 digest_early|a pass that was not made
 digest_rams|digests of 3 RAM blocks
+verified_early|not asked to read its RAM anew
+guarded_early|out of place
 stream_close|closed a data stream|data stream broke
 hang_up|data stream|closed the connection|connection to the other side broke"
 
@@ -230,7 +232,7 @@ test_mismatches() {
 	mount -o "remount,$GUEST_TMPFS" "$GUEST_DIR/b/ram"
 }
 
-ktap_plan $((4 + 22 + 2 + 12 + 2 + 2 + 8 + 8 + 2))
+ktap_plan $((4 + 22 + 2 + 14 + 2 + 2 + 8 + 8 + 2))
 scene_open
 guest_start a
 test_strangers

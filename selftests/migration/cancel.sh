@@ -33,7 +33,7 @@ moves_guarded() {
 	agent_end $to receive && well $to && turn
 }
 
-# What is not cancelled is waited for, and check says why. drains RESULT REASON ARGS...
+# What is not cancelled is waited for, which is expected, and check says why. drains RESULT REASON ARGS...
 drains() {
 	local result=$1 reason=$2
 	shift 2
@@ -42,6 +42,8 @@ drains() {
 	ask check --qmp "$GUEST_DIR/$from/qmp.agent" | grep "^$result  disks .*$reason" | sed 's/^/# /' | grep . || return 1
 	guest_await $to && migrate_once $from $to "$@" || return 1
 	forget_source $from
+	ktap_note "$(sent_event $from decision | jq -r '"expected: \(.overhead_ms) ms that are not RAM"')"
+	told $from decision '.overhead_ms >= 400' || return 1
 	told $from 'done' '.requests_cancelled == 0' && guest_disk_delay $from 0 0 && well $to && turn
 }
 

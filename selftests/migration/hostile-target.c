@@ -166,6 +166,27 @@ static void t_digest_early(void)
 	wait_end(control);
 }
 
+/* Digests of RAM read anew, which nobody has asked for. */
+static void t_verified_early(void)
+{
+	struct wire_digests d = { .rams = 1 };
+	uint8_t out[WIRE_DIGESTS_MAX];
+
+	get_ready();
+	put_frame(control, WIRE_VERIFIED, out, (uint32_t)wire_put_digests(out, &d));
+	swallow();
+	wait_end(control);
+}
+
+/* It guards what is in doubt, before it was told of anything. */
+static void t_guarded_early(void)
+{
+	get_ready();
+	put_frame(control, WIRE_GUARDED, "", 0);
+	swallow();
+	wait_end(control);
+}
+
 static void t_digest_rams(void)
 {
 	struct wire_digests d = { .rams = 3, .pass = 1 };
@@ -206,7 +227,7 @@ static void t_hang_up(void)
 
 const struct play target_plays[] = {
 	T(close), T(noise), T(silent), T(abort), T(frame_type), T(frame_huge),
-	T(running), T(ready_twice), T(digest), T(digest_early), T(digest_rams), T(stall),
-	T(stream_close), T(hang_up),
+	T(running), T(ready_twice), T(digest), T(digest_early), T(digest_rams), T(verified_early),
+	T(guarded_early), T(stall), T(stream_close), T(hang_up),
 	{},
 };

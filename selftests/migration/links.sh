@@ -31,6 +31,19 @@ disordered() {
 	move a b --channels 4 --verify full && move_back
 }
 
+# What a long way adds to the blackout is expected, and how large the device state was is remembered for the next time.
+far() {
+	local bytes
+	shape "netem delay 20ms"
+	move a b || return 1
+	told a decision '.overhead_ms >= 30 + 8 * 20 and .expected_blackout_ms >= .overhead_ms' || return 1
+	bytes=$(sed -n 's/^device-bytes //p' "$GUEST_DIR"/b/state/*.target)
+	ktap_note "$(sent_event a decision | jq -r '"expected \(.expected_blackout_ms) ms, of which \(.overhead_ms) are not RAM"')"
+	ktap_note "$(sent_event a "done" | jq .blackout_ms) ms it was; $bytes bytes of device state came, $(sent_event a "done" |
+		jq .device_bytes) left"
+	[ "$bytes" -gt 100000 ] && move_back
+}
+
 at_rest() {
 	shape
 	begin --codec none
@@ -134,13 +147,14 @@ nice_workers() {
 	stays_here 1 1 "interrupted" && [ "$nices" = "7 7 " ]
 }
 
-ktap_plan 11
+ktap_plan 12
 scene_open
 for module in sch_tbf sch_netem sch_ingress cls_u32 act_gact tcp_diag; do
 	modprobe -q "$module" || true
 done
 guest_start a
 ktap_check "late, lossy and out of order: the VM arrives" disordered
+ktap_check "a long way: its part of the blackout is expected" far
 ktap_check "still for a while: told, and the VM arrives" at_rest
 ktap_check "slowed to a trickle: told, and the VM arrives" trickle
 ktap_check "from two addresses" two_sources

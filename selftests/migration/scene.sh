@@ -153,27 +153,28 @@ record_of() {
 	echo none
 }
 
-# After something broke in the middle: who owns the VM by the rule of the owner records? Does what an operator would
-# do, and sets owner to a, b, nobody (its QEMU was killed), or twice: then kvmferry has failed.
+# After something broke in the middle of a migration from a to b, or FROM TO: who owns the VM by the rule of the owner
+# records? Does what an operator would do, and sets owner to the host, to nobody (its QEMU was killed), or to twice: then
+# kvmferry has failed.
 recover() {
-	local here there source target
-	here=$(guest_status a) there=$(guest_status b)
-	source=$(record_of a source) target=$(record_of b target)
-	ktap_note "afterwards: a is $here, with record $source; b is $there, with record $target"
+	local from=${1:-a} to=${2:-b} here there source target
+	here=$(guest_status "$from") there=$(guest_status "$to")
+	source=$(record_of "$from" source) target=$(record_of "$to" target)
+	ktap_note "afterwards: $from is $here, with record $source; $to is $there, with record $target"
 	if [ "$here" = running ] && [ "$there" = running ]; then
 		owner=twice
 	elif [ "$here" = running ]; then
-		owner=a
+		owner=$from
 	elif [ "$there" = running ]; then
-		owner=b
+		owner=$to
 	elif [ "$source" = gone ] || { [ "$source" = committed ] && { [ "$target" = owns ] || [ "$target" = running ]; }; }; then
-		owner=b
+		owner=$to
 	else
-		owner=a
+		owner=$from
 	fi
 	case $owner in
-	a) recover_on a "$here" b ;;
-	b) recover_on b "$there" a ;;
+	"$from") recover_on "$from" "$here" "$to" ;;
+	"$to") recover_on "$to" "$there" "$from" ;;
 	esac
 }
 
@@ -195,15 +196,35 @@ at_stage() { sender_tells "$1" "\"name\":\"$2\""; }
 # Wait until RAM is under way: in the middle of everything. in_mid_pass HOST
 in_mid_pass() { sender_tells "$1" '"event":"pass"'; }
 
-# sender_tells HOST REGEX: wait until it has written something like this, while it runs
-sender_tells() {
+# sender_comes_to HOST REGEX: wait until it has written something like this, while it runs
+sender_comes_to() {
 	local end=$((SECONDS + GUEST_PATIENCE)) said
 	while host_runs "$1" send && [ "$SECONDS" -lt "$end" ]; do
 		IFS= read -r -d '' said <"$GUEST_DIR/$1/send.out" || true
 		[[ ! $said =~ $2 ]] || return 0
 		guest_nap 0.02
 	done
+	return 1
+}
+
+# The same where it must come to that. sender_tells HOST REGEX
+sender_tells() {
+	! sender_comes_to "$@" || return 0
 	ktap_note "the sender has not come to $2; its end:"
 	tail -n 3 "$GUEST_DIR/$1/send.out" "$GUEST_DIR/$1/send.err" | cut -c1-300 | sed 's/^/#   /'
+	return 1
+}
+
+# is_stopped HOST send|receive: at the fault point that KVMFERRY_FAULT named (see userspace-agent/fault.h)
+is_stopped() {
+	local stat
+	read -r stat 2>/dev/null <"/proc/$(cat "$GUEST_DIR/$1/$2.pid")/stat" && [[ ${stat##*) } == T* ]]
+}
+
+# await_point HOST send|receive: until it has stopped itself
+await_point() {
+	guest_until 90 is_stopped "$1" "$2" && return
+	ktap_note "the point was not reached; the agent said last:"
+	tail -n 3 "$GUEST_DIR/$1/$2.err" | sed 's/^/#   /'
 	return 1
 }

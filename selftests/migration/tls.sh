@@ -56,6 +56,29 @@ heard() {
 	return "$status"
 }
 
+# encrypted_by kernel|openssl: who encrypted the last migration from a, and whether the kernel agrees
+encrypted_by() {
+	local kernel
+	kernel=$(on_host a sed -n 's/^TlsTxSw[[:space:]]*//p' /proc/net/tls_stat 2>/dev/null || true)
+	ktap_note "encrypted by $(sent_event a "done" | jq -r .tls); sockets that the kernel has encrypted so far: ${kernel:-none}"
+	told a "done" ".tls == \"$1\"" && says_so "$1" && case $1 in
+	kernel) [ "${kernel:-0}" -gt "$encrypted" ] ;;
+	openssl) [ "${kernel:-0}" = "$encrypted" ] ;;
+	esac || return 1
+	encrypted=${kernel:-0}
+}
+
+says_so() { grep -q "the data streams are encrypted by: $1" "$GUEST_DIR/a/send.out"; }
+
+# As on a kernel without it. Its counters go with it.
+without_ktls() {
+	rmmod tls || return 1
+	echo "install tls /bin/false" >/etc/modprobe.d/no-tls.conf
+	encrypted=0
+}
+
+with_ktls() { rm /etc/modprobe.d/no-tls.conf; }
+
 in_secret() {
 	local GUEST_LINK
 	GUEST_LINK=$(shared_key ours)
@@ -100,13 +123,18 @@ unusable() {
 	[ "$status" = 1 ] && says a send "$1" && ktap_note "$(agent_reason a send)"
 }
 
-ktap_plan 13
+ktap_plan 15
+encrypted=0
 scene_open
 make_keys
 guest_start a
 ktap_check "with a shared key" over "$(shared_key ours)" a b --verify full
+ktap_check "the kernel has encrypted it" encrypted_by kernel
 ktap_check "with certificates, back, over four streams" over "$(certificates hosts)" b a --channels 4 --verify full
+without_ktls
 ktap_check "nobody on the way can read it" in_secret a b
+ktap_check "without the kernel's help OpenSSL encrypts" encrypted_by openssl
+with_ktls
 ktap_check "but without TLS" in_public b a
 
 strangers "$(shared_key ours)"

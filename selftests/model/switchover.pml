@@ -15,7 +15,7 @@
  * either are one (atomic). Misfortune() crashes an agent, a QEMU or a host, or
  * breaks a connection, between any two steps and as often as it likes. Operator() is
  * patient and forgetful: he reads records, sees which processes are there, and may do
- * what journal.h and the agents' last words allow, at any time or never. A crashed
+ * what verdict.h and the agents' last words allow, at any time or never. A crashed
  * agent does not come back; what comes back is a second migration that he begins.
  *
  * There is no clock. What should happen stands next to what may happen instead: a
@@ -56,7 +56,7 @@
 #define GIVE_UP_LATE	5	/* kept or latest: the target gives up when the connection breaks, after COMMIT, too */
 #define SEND_AGAIN	6	/* once or latest: a source that was committed may send once more */
 #define HASTY		7	/* once or latest or kept: the operator does not wait for the target's agent to end */
-#define TOO_OLD		8	/* once or latest: he continues the source if only the target's QEMU is gone */
+#define TOO_OLD		8	/* once or latest: he deletes the target's record if only its QEMU is gone */
 #define EITHER		9	/* once or latest: he continues the target next to the source's QEMU */
 #define SPEECHLESS	10	/* settled: there is no rule for a target without a record */
 #define UNSYNCED	11	/* once or latest: he believes records that may not be durable */
@@ -70,8 +70,11 @@
 #define SOURCE		0	/* the index of its QEMU and record; a target's is its migration */
 
 /* Those of journal.h. */
-mtype:state = { NO_RECORD, JOURNAL_OWNS, JOURNAL_COMMITTED, JOURNAL_GONE, JOURNAL_INCOMING,
-		JOURNAL_RUNNING };
+mtype:state = { JOURNAL_NONE, JOURNAL_OWNS, JOURNAL_COMMITTED, JOURNAL_GONE, JOURNAL_INCOMING,
+		JOURNAL_RUNNING, JOURNAL_UNKNOWN };
+
+/* The agent's own rule, printed by verdict.c: is_source(), is_target(), is_either(). */
+#include "verdict.pml"
 
 /* Those of wire.h; LAST_PASS is what comes on the streams. */
 mtype:frame = { WIRE_HELLO, WIRE_READY, LAST_PASS, WIRE_PASS_DONE, WIRE_DEVICE, WIRE_COMMIT,
@@ -126,7 +129,7 @@ bool crashed_running;		/* ... that ran the guest */
 #define mine(o)		(owner[o].seen == JOURNAL_OWNS || owner[o].seen == JOURNAL_RUNNING)
 
 /* A dead QEMU at the source, and no record that says more, is a VM that has crashed: no news. */
-#define vm_crashed	(crashed_running || (qemu[SOURCE].guest == DEAD && owner[SOURCE].seen == NO_RECORD))
+#define vm_crashed	(crashed_running || (qemu[SOURCE].guest == DEAD && owner[SOURCE].seen == JOURNAL_NONE))
 #define is_told		(operator_knows || owner[SOURCE].seen == JOURNAL_COMMITTED || \
 			 mine(SOURCE) || mine(1) || mine(2) || vm_crashed)
 #define has_arrived	(qemu[1].guest == RUNS && owner[SOURCE].durable == JOURNAL_GONE && \
@@ -370,7 +373,7 @@ roll_back:
 	}
 forget:
 	if
-	:: named == m -> write(SOURCE, NO_RECORD, ended)
+	:: named == m -> write(SOURCE, JOURNAL_NONE, ended)
 	:: else
 	fi;
 ended:
@@ -436,7 +439,7 @@ take_over:
 	}
 	write(m, JOURNAL_RUNNING, history);
 history:
-	write(other(m), NO_RECORD, ended);
+	write(other(m), JOURNAL_NONE, ended);
 	goto ended;
 
 give_up:
@@ -444,7 +447,7 @@ give_up:
 	:: quit(m)
 	:: skip					/* --keep-target */
 	fi;
-	write(m, NO_RECORD, ended);
+	write(m, JOURNAL_NONE, ended);
 	goto ended;
 
 unwritten:
@@ -555,34 +558,45 @@ end:	do
 
 /* He runs sync first. What does not get durable by that says nothing. */
 #define unsynced(o)	(owner[o].seen != owner[o].durable)
-#define says(o, what)	(owner[o].seen == what && (owner[o].durable == what || broken(UNSYNCED)))
+#define stands(o)	(!unsynced(o) || broken(UNSYNCED))
 
 /* He does not act upon a record, or a message, before its agent has ended. */
 #define source_ended	(source[1] != ACTS && source[2] != ACTS)
 #define target_ended(m)	(target[m] != ACTS || broken(HASTY))
-#define committed(m)	(source_ended && says(SOURCE, JOURNAL_COMMITTED) && named == m)
 
-/* The rule after a crash. */
-#define may_source	(source_ended && qemu[SOURCE].guest == PAUSED && \
-			 (says(SOURCE, JOURNAL_OWNS) || says(SOURCE, NO_RECORD)))
+/*
+ * What he reads on either host. Whose record at the source is not of a migration has none of
+ * it there; a source without any is told of the VM by the other host's last record.
+ */
+#define at_source(m)	(named == m -> owner[SOURCE].seen : JOURNAL_NONE)
+#define at_target	(owner[SOURCE].seen != JOURNAL_NONE -> owner[named].seen : \
+			 (mine(1) || mine(2) -> JOURNAL_OWNS : JOURNAL_NONE))
+#define both_stand(m)	(source_ended && target_ended(m) && stands(SOURCE) && stands(m))
+
+/* The rule after a crash: what one host can say alone, and what takes both. */
+#define may_source	(source_ended && stands(SOURCE) && qemu[SOURCE].guest == PAUSED && \
+			 (is_source(owner[SOURCE].seen, JOURNAL_UNKNOWN) || \
+			  (stands(1) && stands(2) && is_source(owner[SOURCE].seen, at_target))))
 #define may_target(m)	(target_ended(m) && qemu[m].guest == PAUSED && \
-			 (says(m, JOURNAL_OWNS) || says(m, JOURNAL_RUNNING) || left_to(m)))
-#define left_to(m)	(committed(m) && owner[m].seen != NO_RECORD && \
+			 ((stands(m) && is_target(JOURNAL_UNKNOWN, owner[m].seen)) || left_to(m)))
+#define left_to(m)	(either(m) && owner[m].seen != JOURNAL_NONE && \
 			 (qemu[SOURCE].guest == DEAD || broken(EITHER)))
 
 /* "Committed", but the target never ran it, and its agent will not: either may, but only one. */
-#define never_ran(m)	(target_ended(m) && \
-			 (says(m, JOURNAL_INCOMING) || \
-			  (says(m, NO_RECORD) && !broken(SPEECHLESS)) || \
-			  (qemu[m].guest == DEAD && (never_asked == m || broken(TOO_OLD)))))
+#define either(m)	(both_stand(m) && is_either(at_source(m), owner[m].seen) && \
+			 !(broken(SPEECHLESS) && owner[m].seen == JOURNAL_NONE))
 #define may_take_back	(qemu[SOURCE].guest == PAUSED && \
-			 ((committed(1) && never_ran(1)) || (committed(2) && never_ran(2)) || \
-			  (source_ended && paused_here && !says(SOURCE, NO_RECORD))))
-#define may_give_away(m) (committed(m) && qemu[SOURCE].guest == PAUSED && \
-			 target_ended(m) && qemu[m].guest == PAUSED && owner[m].seen != NO_RECORD)
+			 (either(1) || either(2) || \
+			  (source_ended && paused_here && !(owner[SOURCE].seen == JOURNAL_NONE && stands(SOURCE)))))
+#define may_give_away(m) (qemu[SOURCE].guest == PAUSED && qemu[m].guest == PAUSED && both_stand(m) && \
+			 ((either(m) && owner[m].seen != JOURNAL_NONE) || is_target(at_source(m), owner[m].seen)))
+
+/* It never ran there, and now it cannot: the target's claim is void. */
+#define may_unclaim(m)	(target_ended(m) && qemu[m].guest == DEAD && owner[m].seen != JOURNAL_NONE && \
+			 (never_asked == m || broken(TOO_OLD)))
 
 #define may_act		(may_source || may_target(1) || may_target(2) || may_take_back || \
-			 may_give_away(1) || may_give_away(2) || \
+			 may_give_away(1) || may_give_away(2) || may_unclaim(1) || may_unclaim(2) || \
 			 unsynced(SOURCE) || unsynced(1) || unsynced(2))
 
 proctype Operator()
@@ -591,9 +605,12 @@ end:	do
 	:: atomic { may_source -> let_run(SOURCE) }
 	:: atomic { may_target(1) -> let_run(1) }
 	:: atomic { may_target(2) -> let_run(2) }
-	/* Either, but only one: so the source's record goes first, or its QEMU. */
-	:: atomic { may_take_back -> operator_knows = true; owner[SOURCE].seen = NO_RECORD }
+	/* Either, but only one: so the source's record says so first (or goes, by hand), or its QEMU. */
+	:: atomic { may_take_back -> operator_knows = true; owner[SOURCE].seen = JOURNAL_OWNS }
+	:: atomic { may_take_back -> operator_knows = true; owner[SOURCE].seen = JOURNAL_NONE }
 	:: atomic { may_give_away(1) || may_give_away(2) -> operator_knows = true; qemu[SOURCE].guest = DEAD }
+	:: atomic { may_unclaim(1) -> operator_knows = true; owner[1].seen = JOURNAL_NONE }
+	:: atomic { may_unclaim(2) -> operator_knows = true; owner[2].seen = JOURNAL_NONE }
 	:: atomic { unsynced(SOURCE) && source_ended -> owner[SOURCE].durable = owner[SOURCE].seen }
 	:: atomic { unsynced(1) && target_ended(1) -> owner[1].durable = owner[1].seen }
 	:: atomic { unsynced(2) && target_ended(2) -> owner[2].durable = owner[2].seen }
@@ -628,8 +645,8 @@ init
 		do
 		:: i <= MIGRATIONS ->
 			qemu[i].guest = EMPTY;
-			owner[i].seen = NO_RECORD;
-			owner[i].durable = NO_RECORD;
+			owner[i].seen = JOURNAL_NONE;
+			owner[i].durable = JOURNAL_NONE;
 			source[i] = TO_COME;
 			target[i] = TO_COME;
 			i++

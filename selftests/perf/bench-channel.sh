@@ -10,7 +10,7 @@
 #     --guests "A B..."  idle, busy, twice (idle with twice the RAM; these three have pages of programs and text), noise
 #     --methods "A B..." what send --codec takes; qemu-plain, and with multifd qemu-none, qemu-zlib, qemu-zstd
 #
-# Interpreted CPUs take about five times as long for a codec as this machine's own (see perf/README.md). So the rates are a
+# Interpreted CPUs take about five times as long for a codec as this machine's own (docs/benchmarks.md). So the rates are a
 # fifth, too: 50 and 200 Mbit/s, 1 Gbit/s. What counts is how times compare at one rate.
 set -eu -o pipefail
 

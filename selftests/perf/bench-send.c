@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the agent's sender costs: CPU time of its thread for each GiB, next to a thread that does
- * nothing but send the same bytes from the same ring. In turn, to a thread that throws away what
- * it gets. A JSON object.
+ * nothing but send the same bytes from the same ring, and one that does so without the kernel copying
+ * them (MSG_ZEROCOPY). In turn, to a thread that throws away what it gets. A JSON object.
+ *
+ *	bench-send [NETNS ADDRESS]	where that thread listens: a file of a network namespace, an
+ *					address there; on this host's loopback if not given
  */
 #include "ram.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/errqueue.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -19,13 +26,23 @@
 
 #include "die.h"
 
-#define PAGES	32768ul		/* 128 MiB */
+#define PAGES	16384ul		/* 64 MiB */
 #define RING	(16u << 20)
 #define ROUNDS	4
 #define AT_ONCE	(1u << 20)
+#define ON_THE_WAY 4096u		/* calls whose bytes the kernel may still need */
+
+enum way {
+	SEND_ONLY,
+	ZEROCOPY,
+	AGENT,
+	WAYS,
+};
 
 static struct ram ram;
 static struct failure why;
+static const char *netns, *address = "127.0.0.1";
+static uint64_t notices, copied;	/* of zero copy: answers, and those that it was none */
 
 #define agent_must(call) do { if (call) die("%s", why.text); } while (0)
 
@@ -40,17 +57,43 @@ static void *read_on(void *opaque)
 	return NULL;
 }
 
+static void enter(int fd)
+{
+	if (fd >= 0)
+		must(setns(fd, CLONE_NEWNET));
+}
+
+/* A socket belongs to the namespace in which it was made. */
+static int listen_there(struct sockaddr_in *at)
+{
+	int here = netns ? must(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) : -1;
+	int there = netns ? must(open(netns, O_RDONLY | O_CLOEXEC)) : -1;
+	socklen_t size = sizeof(*at);
+	int listener;
+
+	enter(there);
+	listener = must(socket(AF_INET, SOCK_STREAM, 0));
+	enter(here);
+	*at = (struct sockaddr_in){ .sin_family = AF_INET };
+	if (!inet_aton(address, &at->sin_addr))
+		die("%s is no address", address);
+	must(bind(listener, (struct sockaddr *)at, size));
+	must(listen(listener, 1));
+	must(getsockname(listener, (struct sockaddr *)at, &size));
+	if (netns) {
+		close(here);
+		close(there);
+	}
+	return listener;
+}
+
 /* A socket whose other end a thread reads until it ends. */
 static int sink(pthread_t *reader)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t size = sizeof(address);
-	int listener = must(socket(AF_INET, SOCK_STREAM, 0)), fd = must(socket(AF_INET, SOCK_STREAM, 0));
+	struct sockaddr_in at;
+	int listener = listen_there(&at), fd = must(socket(AF_INET, SOCK_STREAM, 0));
 
-	must(bind(listener, (struct sockaddr *)&address, size));
-	must(listen(listener, 1));
-	must(getsockname(listener, (struct sockaddr *)&address, &size));
-	must(connect(fd, (struct sockaddr *)&address, sizeof(address)));
+	must(connect(fd, (struct sockaddr *)&at, sizeof(at)));
 	if (pthread_create(reader, NULL, read_on, (void *)(intptr_t)must(accept(listener, NULL, NULL))))
 		die("no thread");
 	close(listener);
@@ -79,6 +122,75 @@ static void *send_only(void *opaque)
 	return NULL;
 }
 
+/*
+ * The ring's tail follows what the kernel does not need any more: all that the other side has.
+ * @size of each call that may still be needed, in order; @first is the oldest of them.
+ */
+struct flight {
+	size_t size[ON_THE_WAY];
+	uint32_t first, next;
+	size_t bytes;
+};
+
+/* Takes one answer of the kernel's. Returns the bytes it is about, 0 if there is none. */
+static size_t landed(struct flight *f, int fd)
+{
+	char control[CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in))];
+	struct msghdr m = { .msg_control = control, .msg_controllen = sizeof(control) };
+	const struct sock_extended_err *e;
+	size_t bytes = 0;
+
+	if (recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+		return 0;
+	e = (const struct sock_extended_err *)CMSG_DATA(CMSG_FIRSTHDR(&m));
+	if (e->ee_origin != SO_EE_ORIGIN_ZEROCOPY || e->ee_info != f->first)
+		die("zero copy: not the answer that was due");
+	notices++;
+	copied += !!(e->ee_code & SO_EE_CODE_ZEROCOPY_COPIED);
+	while (f->first != e->ee_data + 1)
+		bytes += f->size[f->first++ % ON_THE_WAY];
+	f->bytes -= bytes;
+	return bytes;
+}
+
+/* The same without a copy. */
+static void *send_zerocopy(void *opaque)
+{
+	struct sender *s = opaque;
+	struct flight f = { .bytes = 0 };
+	size_t length, done;
+
+	must(setsockopt(s->link.fd, SOL_SOCKET, SO_ZEROCOPY, &(int){ 1 }, sizeof(int)));
+	while (!atomic_load(&s->stop)) {
+		const char *bytes = channel_bytes(&s->channel, &length);
+		size_t left = length - f.bytes;
+		struct pollfd p = { .fd = f.bytes ? s->link.fd : s->channel.fd,
+				    .events = f.bytes ? 0 : POLLIN };
+		ssize_t n = 0;
+
+		if (left && f.next - f.first < ON_THE_WAY) {
+			n = send(s->link.fd, bytes + f.bytes, left < AT_ONCE ? left : AT_ONCE,
+				 MSG_ZEROCOPY | MSG_DONTWAIT);
+			if (n > 0) {
+				f.size[f.next++ % ON_THE_WAY] = n;
+				f.bytes += n;
+			} else if (errno == EAGAIN) {
+				p.events |= POLLOUT;
+			} else if (errno != ENOBUFS) {
+				die("send: %s", strerror(errno));
+			}
+		}
+		for (done = 0; (length = landed(&f, s->link.fd)); done += length)
+			;
+		if (done)
+			channel_consume(&s->channel, done, 0, &s->why);
+		atomic_fetch_add(&s->sent, done);
+		if (n <= 0 && !done)
+			poll(&p, 1, 100);
+	}
+	return NULL;
+}
+
 static uint64_t cpu_ns(pthread_t thread)
 {
 	struct timespec t;
@@ -90,7 +202,7 @@ static uint64_t cpu_ns(pthread_t thread)
 }
 
 /* All of RAM once. Returns nanoseconds of CPU time, and the bytes. */
-static uint64_t one_pass(bool agent, uint64_t *bytes)
+static uint64_t one_pass(enum way way, uint64_t *bytes)
 {
 	struct ramblock block = { .address = (uintptr_t)ram.map, .size = ram.size, .fd = ram.fd };
 	uint8_t key[FERRY_KEY_SIZE] = { 1 };
@@ -106,9 +218,9 @@ static uint64_t one_pass(bool agent, uint64_t *bytes)
 	agent_must(kernel_add_ram(&kernel, 0, &block, &why));
 	agent_must(kernel_add_channel(&kernel, RING, &s.channel, &why));
 	s.wake = must(eventfd(0, 0));
-	if (agent)
+	if (way == AGENT)
 		agent_must(sender_start(&s, &why));
-	else if (pthread_create(&s.thread, NULL, send_only, &s))
+	else if (pthread_create(&s.thread, NULL, way == ZEROCOPY ? send_zerocopy : send_only, &s))
 		die("no thread");
 	agent_must(kernel_pass(&kernel, false, &pass, &why));
 	do {
@@ -125,24 +237,31 @@ static uint64_t one_pass(bool agent, uint64_t *bytes)
 	return ns;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	uint64_t ns[2] = { 0 }, bytes[2] = { 0 }, n, page;
-	double per_gib[2];
+	uint64_t ns[WAYS] = { 0 }, bytes[WAYS] = { 0 }, n, page;
+	double per_gib[WAYS];
 	unsigned int i;
 
+	if (argc == 3) {
+		netns = argv[1];
+		address = argv[2];
+	}
 	ferry_load_module();
 	ram_create(&ram, &(struct ram_spec){ .size = PAGES * RAM_PAGE });
 	for (page = 0; page < PAGES; page++)
 		*(uint64_t *)(ram.map + page * RAM_PAGE) = page + 1;
-	for (i = 0; i < 2 * ROUNDS; i++) {
-		ns[i % 2] += one_pass(i % 2, &n);
-		bytes[i % 2] += n;
+	for (i = 0; i < WAYS * ROUNDS; i++) {
+		ns[i % WAYS] += one_pass(i % WAYS, &n);
+		bytes[i % WAYS] += n;
 	}
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < WAYS; i++)
 		per_gib[i] = (double)ns[i] / 1e6 * (1 << 30) / (double)bytes[i];
-	printf("{\"agent_ms_per_gib\": %.0f, \"send_only_ms_per_gib\": %.0f, \"ratio\": %.2f}\n",
-	       per_gib[1], per_gib[0], per_gib[1] / per_gib[0]);
+	printf("{\"agent_ms_per_gib\": %.0f, \"send_only_ms_per_gib\": %.0f, \"ratio\": %.2f, "
+	       "\"zerocopy_ms_per_gib\": %.0f, \"zerocopy_ratio\": %.2f, \"copied_all_the_same\": %.2f}\n",
+	       per_gib[AGENT], per_gib[SEND_ONLY], per_gib[AGENT] / per_gib[SEND_ONLY],
+	       per_gib[ZEROCOPY], per_gib[ZEROCOPY] / per_gib[SEND_ONLY],
+	       notices ? (double)copied / (double)notices : 0);
 	ram_destroy(&ram);
 	return 0;
 }

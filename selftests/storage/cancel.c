@@ -278,6 +278,19 @@ static int set_scsi_delay(unsigned int jiffies)
 	return system(command);
 }
 
+/*
+ * A job removes the disk's target from debugfs (6.7 and newer), and the end of the module, which removes all that is
+ * above it, does not wait for that job: then the kernel dies of it. So the host is removed before.
+ */
+static int remove_scsi(void)
+{
+	return system("grep -q '^scsi_debug ' /proc/modules || exit 0; "
+		      "echo -1 >/sys/bus/pseudo/drivers/scsi_debug/add_host; "
+		      "for i in $(seq 100); do "
+		      "set -- /sys/kernel/debug/scsi_debug/target*:0:0; [ -d $1 ] || break; sleep 0.1; done; "
+		      "rmmod scsi_debug");
+}
+
 static void test_zeroes(void)
 {
 	const char *name = find_scsi();
@@ -314,7 +327,7 @@ static void test_zeroes(void)
 	close(disk.file);
 	close(disk.block);
 	sure(dm_remove(disk.name));
-	if (system("! grep -q '^scsi_debug ' /proc/modules || rmmod scsi_debug"))
+	if (remove_scsi())
 		die("scsi_debug does not unload");
 }
 

@@ -17,8 +17,10 @@
 #define CHUNK_PAGES	512ul
 #define PAGES		(CHUNKS * CHUNK_PAGES)
 #define RING		(1ul << 20)
-#define STEP		(RING / 8)	/* bytes that wait, from one rung to the next */
+#define STEP		(RING / 32)	/* bytes that wait, from one rung to the next, at first */
 #define RECORD_PAGES	16u
+#define RECORD		(RECORD_PAGES * RAM_PAGE)
+#define WATCH_US	70000		/* a sixteenth of a second, and some more */
 #define STREAM_PAGES	256ul		/* 1 MiB, which any library finds again */
 #define STREAM_WINDOW	(32ul << 20)	/* bytes that zstd-stream looks back */
 #define AUTO		(FERRY_BIT(NONE) | FERRY_BIT(LZ4) | FERRY_BIT(ZSTD))
@@ -87,16 +89,23 @@ static bool equal(void)
 	return !ferry_fault_of_streams(&ferry) && !shadow.fault && !shadow_differences(&shadow, &ram);
 }
 
-/* Begins a pass that nobody takes anything of, until the worker has no room left. */
-static void stall(void)
+/* Until the worker has no room left; it has already waited @waits times for some. */
+static uint64_t await_full(uint64_t waits)
 {
 	struct ferry_status status;
 
-	must(ferry_begin(&ferry, 0));
 	do {
 		usleep(1000);
 		must(ferry_status(&ferry, 0, &status));
-	} while (!status.waits && status.state == FERRY_STATE_PASS);
+	} while (status.waits == waits && status.state == FERRY_STATE_PASS);
+	return status.waits;
+}
+
+/* Begins a pass that nobody takes anything of, until the worker has no room left. */
+static uint64_t stall(void)
+{
+	must(ferry_begin(&ferry, 0));
+	return await_full(0);
 }
 
 static bool is_near(uint64_t value, uint64_t expected, uint64_t tolerance)
@@ -104,22 +113,32 @@ static bool is_near(uint64_t value, uint64_t expected, uint64_t tolerance)
 	return value + tolerance >= expected && value <= expected + tolerance;
 }
 
-/* What waits chooses the codec: nothing yet, then a little, then much. */
+/* What waits chooses the codec: nothing yet, then much; and then it is known to wait for the network. */
 static void test_ladder(void)
 {
 	struct ferry_compression_stats s;
+	uint64_t waits, lz4;
 
 	attach(AUTO);
-	stall();
+	waits = stall();
 	s = stats();
-	ktap_ok(is_near(s.codec[FERRY_CODEC_NONE].bytes, STEP, RECORD_PAGES * RAM_PAGE),
-		"nothing waits: %lu bytes as they are", (unsigned long)s.codec[FERRY_CODEC_NONE].bytes);
-	ktap_ok(is_near(s.codec[FERRY_CODEC_LZ4].bytes, STEP, RECORD_PAGES * RAM_PAGE),
-		"a little waits: %lu bytes of lz4", (unsigned long)s.codec[FERRY_CODEC_LZ4].bytes);
-	ktap_ok(is_near(s.codec[FERRY_CODEC_ZSTD].bytes, RING - 2 * STEP, 3 * RECORD_PAGES * RAM_PAGE),
-		"much waits: %lu bytes of zstd", (unsigned long)s.codec[FERRY_CODEC_ZSTD].bytes);
-	ktap_ok(s.waiting > RING - RECORD_PAGES * RAM_PAGE - 100 && s.waiting <= RING,
-		"%lu bytes wait", (unsigned long)s.waiting);
+	lz4 = s.codec[FERRY_CODEC_LZ4].bytes;
+	ktap_ok(s.codec[FERRY_CODEC_NONE].bytes == RECORD, "nothing waits: %lu bytes as they are",
+		(unsigned long)s.codec[FERRY_CODEC_NONE].bytes);
+	ktap_ok(is_near(lz4, RING - RECORD, 2 * RECORD) && !s.codec[FERRY_CODEC_ZSTD].pages,
+		"much waits, nobody knows what for: %lu bytes of lz4", (unsigned long)lz4);
+	ktap_ok(s.waiting > RING - RECORD - 100 && s.waiting <= RING, "%lu bytes wait",
+		(unsigned long)s.waiting);
+	usleep(WATCH_US);
+	ferry.bite = RING / 2;
+	ferry_take(&ferry, 0);
+	ferry.bite = 0;
+	await_full(waits);
+	s = stats();
+	ktap_ok(is_near(s.codec[FERRY_CODEC_ZSTD].bytes, RING / 2, 2 * RECORD) &&
+		s.codec[FERRY_CODEC_LZ4].bytes == lz4,
+		"much waits, and not for a CPU: %lu bytes of zstd",
+		(unsigned long)s.codec[FERRY_CODEC_ZSTD].bytes);
 	must(ferry_finish(&ferry));
 	ktap_ok(equal(), "and all that was sent is RAM");
 }

@@ -118,6 +118,42 @@ static void test_resend(void)
 	ktap_ok(scene.shadow.block[ram->id].sent[1] == 1, "an unchanged page is sent if that is asked for");
 }
 
+#define CHUNKS	(PAGES / 512)
+
+/* The map tells where the groups are that the statistics count. */
+static void test_map(void)
+{
+	struct ferry_group_cell was[CHUNKS], now[CHUNKS];
+	struct guest_job job = {
+		.op = GUEST_STORE, .base = GPA + 2 * 512 * RAM_PAGE, .count = 512,
+		.stride = RAM_PAGE, .value = 0x3a90000,
+	};
+	struct ferry_group_stats stats = scene_group_stats(&scene);
+	uint64_t faults = 0, opened = 0;
+	unsigned int i, others = 0;
+
+	must(ferry_group_map(&scene.ferry, ram, was));
+	for (i = 0; i < CHUNKS; i++) {
+		faults += was[i].write_faults;
+		opened += was[i].opened;
+	}
+	ktap_ok(opened == stats.opened && opened, "the map has all pages that were opened: %lu of %lu",
+		(unsigned long)opened, (unsigned long)stats.opened);
+	ktap_ok(faults && faults <= stats.write_faults, "and the faults that opened them: %lu of %lu",
+		(unsigned long)faults, (unsigned long)stats.write_faults);
+
+	scene_group(&scene, FERRY_GROUP_STATIC, 5, 0);
+	scene_settle(&scene);
+	vmm_do(&scene.vmm, 0, &job);
+	must(ferry_group_map(&scene.ferry, ram, now));
+	for (i = 0; i < CHUNKS; i++)
+		others += i != 2 && (now[i].write_faults != was[i].write_faults ||
+				     now[i].opened != was[i].opened);
+	ktap_ok(now[2].write_faults - was[2].write_faults == 16 &&
+		now[2].opened - was[2].opened == 16 * 31 && !others,
+		"a chunk is written: 16 faults, 496 pages opened there, and %u elsewhere", others);
+}
+
 /* Opening must not allocate memory that the guest gave back. */
 static void test_holes_stay(void)
 {
@@ -269,7 +305,7 @@ int main(void)
 {
 	struct ram_spec spec = { .size = PAGES * RAM_PAGE, .gpa = GPA };
 
-	ktap_plan(1 + 7 + 4 + 4 + 1 + 2 + 1 + 2 + 16 + 1 + 1);
+	ktap_plan(1 + 7 + 4 + 4 + 1 + 3 + 2 + 1 + 2 + 16 + 1 + 1);
 	scene_open(&scene);
 	ram = scene_add_ram(&scene, &spec);
 	vmm_boot(&scene.vmm, 2);
@@ -281,6 +317,7 @@ int main(void)
 	test_reads();
 	test_unchanged();
 	test_resend();
+	test_map();
 	test_holes_stay();
 	test_work_nomem();
 	test_opened_blind();

@@ -60,30 +60,6 @@ static long vm_fill(struct vmm *vmm, long pages)
 	return 0;
 }
 
-static long vm_compute(struct vmm *vmm, long seed)
-{
-	vmm_start_random(vmm, &vmm->ram[GUEST], seed, 1);
-	return 0;
-}
-
-/* Did the guest compute correctly so far, and did it compute at all? */
-static long vm_errors(struct vmm *vmm, long argument)
-{
-	unsigned int i, idle = 0;
-
-	(void)argument;
-	for (i = 0; i < vmm->vcpus; i++) {
-		uint64_t before = vmm->vcpu[i].box->done;
-		int naps = 600;
-
-		while (vmm->vcpu[i].box->done == before && --naps)
-			nap_us(50000);
-		idle += !naps;
-		vmm_end(vmm, i);
-	}
-	return vmm_random_errors(vmm, &vmm->ram[GUEST]) + idle;
-}
-
 static long vm_unmap(struct vmm *vmm, long pages)
 {
 	return munmap(vmm->ram[SPARE].map, pages * RAM_PAGE);
@@ -167,7 +143,7 @@ static void start_vm(void)
 {
 	vmproc_start(&vm, specs, 2, 1);
 	vmproc_call(&vm, vm_fill, 60);
-	vmproc_call(&vm, vm_compute, random_below(1000));
+	vmproc_call(&vm, vmproc_compute, random_below(1000));
 }
 
 static void attach(struct ferry *f)
@@ -239,10 +215,10 @@ static bool stays_lost(struct ferry *f, uint32_t error)
 
 static void guest_is_well(const char *name)
 {
-	long errors = vmproc_call(&vm, vm_errors, 0);
+	long errors = vmproc_call(&vm, vmproc_errors, 0);
 
 	ktap_ok(!errors, "%s: the guest computed on correctly (%ld errors)", name, errors);
-	vmproc_call(&vm, vm_compute, random_below(1000));
+	vmproc_call(&vm, vmproc_compute, random_below(1000));
 }
 
 static void unloads(const char *name)

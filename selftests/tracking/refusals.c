@@ -115,6 +115,8 @@ static const struct {
 	  { ZERO(ferry_group, reserved) } },
 	{ "GROUP_STATS", FERRY_GROUP_STATS, sizeof(struct ferry_group_stats),
 	  { ZERO(ferry_group_stats, flags), ZERO(ferry_group_stats, reserved) } },
+	{ "GROUP_MAP", FERRY_GROUP_MAP, sizeof(struct ferry_group_map),
+	  { ZERO(ferry_group_map, flags), ZERO(ferry_group_map, reserved) } },
 	{ "LIMIT", FERRY_LIMIT, sizeof(struct ferry_limit),
 	  { ZERO(ferry_limit, flags), ZERO(ferry_limit, reserved) } },
 	{ "VM_STATS", FERRY_VM_STATS, sizeof(struct ferry_vm_stats),
@@ -209,7 +211,7 @@ int main(void)
 {
 	struct ram_spec spec = { .size = SIZE };
 
-	ktap_plan(3 * ARGUMENTS + 160);
+	ktap_plan(3 * ARGUMENTS + 168);
 	ferry_load_module();
 	ram_create(&ram, &spec);
 	test_commands();
@@ -224,6 +226,7 @@ int main(void)
 	test_vm_stats();
 	test_busy();
 	test_pending();
+	test_group_map();
 	test_ring();
 	ram_destroy(&ram);
 	ktap_ok(ferry_unload_module(), "the module unloads");

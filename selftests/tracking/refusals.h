@@ -28,6 +28,7 @@ void test_limit(void);
 void test_vm_stats(void);
 void test_busy(void);
 void test_pending(void);
+void test_group_map(void);
 void test_ring(void);
 
 #endif /* TRACKING_REFUSALS_H */

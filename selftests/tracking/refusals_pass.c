@@ -3,6 +3,7 @@
 #include "refusals.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -155,6 +156,35 @@ void test_pending(void)
 	expect(EFAULT, ask_pending(f, 0, 0, pages, NULL), "pending: no bitmap");
 	expect(0, ask_pending(f, 0, pages - 64, 64, bitmap), "pending: the last 64");
 	expect_that(bitmap[0] == UINT64_MAX, "they are pending");
+	ferry_close(f);
+}
+
+static long ask_group_map(struct ferry *f, uint32_t block, uint64_t first, uint64_t count,
+			  void *to)
+{
+	struct ferry_group_map map = {
+		.block = block, .first = first, .count = count, .cells = (uintptr_t)to,
+	};
+
+	return ferry_ioctl(f->fd, FERRY_GROUP_MAP, &map);
+}
+
+void test_group_map(void)
+{
+	struct ferry *f = ready();
+	uint64_t chunks = SIZE / RAM_CHUNK;
+	struct ferry_group_cell *cells = calloc(chunks, sizeof(*cells));
+
+	expect(ENOENT, ask_group_map(f, 1, 0, 1, cells), "map of groups: unknown block");
+	expect(EINVAL, ask_group_map(f, 0, 0, 0, cells), "map of groups: no chunks");
+	expect(EINVAL, ask_group_map(f, 0, 1, chunks, cells), "map of groups: past the end");
+	expect(EINVAL, ask_group_map(f, 0, chunks + 1, 1, cells), "map of groups: beyond the end");
+	expect(EINVAL, ask_group_map(f, 0, -1ull, 2, cells), "map of groups: round the end of numbers");
+	expect(EFAULT, ask_group_map(f, 0, 0, chunks, NULL), "map of groups: no cells");
+	expect(0, ask_group_map(f, 0, 0, chunks, cells), "map of groups: all of it");
+	expect_that(!cells[chunks - 1].write_faults && !cells[chunks - 1].opened,
+		    "and nothing was opened yet");
+	free(cells);
 	ferry_close(f);
 }
 

@@ -12,10 +12,12 @@
 #define SECOND		(1000 * MS)
 #define BIT_OF(name)	(1ull << FERRY_CODEC_##name)
 #define RECORD		65536ull	/* bytes of its pages */
+#define RAISED_MAX	(FERRY_NR_CODECS - 2u)	/* the whole ladder */
 
 static u32 choose(u64 codecs, u64 waiting, u64 size, u64 rate)
 {
-	struct ferry_backlog backlog = { .waiting = waiting, .size = size, .rate = rate };
+	struct ferry_backlog backlog = { .waiting = waiting, .size = size, .rate = rate,
+					 .raised = RAISED_MAX };
 	struct ferry_ladder ladder;
 
 	ferry_ladder_make(&ladder, codecs);
@@ -47,7 +49,7 @@ static void test_one_codec_is_used_whatever_waits(void **state)
 				 FERRY_CODEC_DEFLATE);
 }
 
-/* A step is 8 ms of the stream, or an eighth of the ring if that is less. */
+/* A step is 8 ms of the stream, or an eighth of the ring if that is less; a 32nd before that is known. */
 static void test_what_waits_chooses_the_rung(void **state)
 {
 	u64 codecs = BIT_OF(NONE) | BIT_OF(LZ4) | BIT_OF(ZSTD);
@@ -59,10 +61,11 @@ static void test_what_waits_chooses_the_rung(void **state)
 	assert_int_equal(choose(codecs, 100001, 16 << 20, 12500000), FERRY_CODEC_LZ4);
 	assert_int_equal(choose(codecs, 200002, 16 << 20, 12500000), FERRY_CODEC_ZSTD);
 	assert_int_equal(choose(codecs, 16 << 20, 16 << 20, 12500000), FERRY_CODEC_ZSTD);
-	/* of a small ring, or before anything was measured, an eighth */
 	assert_int_equal(choose(codecs, 8191, 65536, 1ull << 40), FERRY_CODEC_NONE);
 	assert_int_equal(choose(codecs, 8192, 65536, 1ull << 40), FERRY_CODEC_LZ4);
-	assert_int_equal(choose(codecs, 16384, 65536, 0), FERRY_CODEC_ZSTD);
+	assert_int_equal(choose(codecs, 2047, 65536, 0), FERRY_CODEC_NONE);
+	assert_int_equal(choose(codecs, 2048, 65536, 0), FERRY_CODEC_LZ4);
+	assert_int_equal(choose(codecs, 4096, 65536, 0), FERRY_CODEC_ZSTD);
 	/* a stream that does not move at all */
 	assert_int_equal(choose(codecs, 1000, 65536, 1), FERRY_CODEC_ZSTD);
 }
@@ -123,20 +126,20 @@ static void test_an_idle_network_lowers_the_effort(void **state)
 
 	(void)state;
 	ferry_meter_put(&meter, now);
-	idle_for(&meter, &now, 130 * MS, 30);
-	assert_int_equal(meter.lowered, 2);
+	idle_for(&meter, &now, 130 * MS, 10);
+	assert_int_equal(meter.raised, 2);
 	/* in between it stays as it is, however long that lasts */
 	idle_for(&meter, &now, 10 * SECOND, 20);
-	assert_int_equal(meter.lowered, 2);
-	idle_for(&meter, &now, 10 * SECOND, 100);
-	assert_int_equal(meter.lowered, FERRY_NR_CODECS - 1);
-	idle_for(&meter, &now, SECOND, 10);
-	assert_int_equal(meter.lowered, 0);
-	/* 10 s with 20 %, 10 s with all of it, 1 s with 10 %, and the beginning */
-	assert_in_range(meter.all_idle, 12 * SECOND, 12 * SECOND + 200 * MS);
+	assert_int_equal(meter.raised, 2);
+	idle_for(&meter, &now, 10 * SECOND, 10);
+	assert_int_equal(meter.raised, RAISED_MAX);
+	idle_for(&meter, &now, SECOND, 30);
+	assert_int_equal(meter.raised, 0);
+	/* 10 s with 20 %, 11 s with 10 %, 1 s with 30 %, and the beginning */
+	assert_in_range(meter.all_idle, 3300 * MS, 3350 * MS);
 }
 
-/* What is told once for a long time counts for no more than the time that was watched. */
+/* What is told for a long time counts for no more than bytes have waited since it last was. */
 static void test_idle_time_is_bounded(void **state)
 {
 	struct ferry_meter meter = { 0 };
@@ -145,25 +148,35 @@ static void test_idle_time_is_bounded(void **state)
 	ferry_meter_put(&meter, SECOND);
 	ferry_meter_take(&meter, SECOND + 100 * MS, 1000, 5000, UINT64_MAX);
 	assert_int_equal(meter.all_idle, 100 * MS);
-	assert_int_equal(meter.lowered, 1);
-	ferry_meter_take(&meter, SECOND + 200 * MS, 1000, 5000, 0);
-	assert_int_equal(meter.lowered, 0);
+	assert_int_equal(meter.raised, 0);
+	ferry_meter_take(&meter, SECOND + 200 * MS, 1000, 5000, 1);
+	assert_int_equal(meter.raised, 1);
+	/* the ring is empty for a second, then bytes wait for 70 ms: the network was idle for 1 */
+	ferry_meter_take(&meter, SECOND + 201 * MS, 1000, 0, 1);
+	ferry_meter_put(&meter, 2 * SECOND);
+	ferry_meter_take(&meter, 2 * SECOND + MS, 1000, 5000, SECOND);
+	ferry_meter_take(&meter, 2 * SECOND + 70 * MS, 1000, 5000, 0);
+	assert_int_equal(meter.all_idle, 101 * MS + 2);
+	assert_int_equal(meter.raised, 2);
 }
 
-static void test_lowered_rungs_are_not_used(void **state)
+static void test_the_ladder_is_as_high_as_it_was_raised(void **state)
 {
-	struct ferry_backlog backlog = { .waiting = 1 << 20, .size = 1 << 20, .lowered = 1 };
+	struct ferry_backlog backlog = { .waiting = 1 << 20, .size = 1 << 20 };
 	struct ferry_ladder ladder;
 
 	(void)state;
 	ferry_ladder_make(&ladder, BIT_OF(NONE) | BIT_OF(LZ4) | BIT_OF(ZSTD));
 	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_LZ4);
-	backlog.lowered = FERRY_NR_CODECS - 1;
-	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_LZ4);
+	backlog.raised = 1;
+	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_ZSTD);
+	backlog.raised = RAISED_MAX;
+	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_ZSTD);
 	backlog.waiting = 0;
 	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_NONE);
 	/* the only one is used all the same */
 	ferry_ladder_make(&ladder, BIT_OF(DEFLATE));
+	backlog.raised = 0;
 	assert_int_equal(ladder.codec[ferry_ladder_choose(&ladder, &backlog)], FERRY_CODEC_DEFLATE);
 }
 
@@ -257,7 +270,7 @@ static void one_record(struct world *w, const struct ferry_ladder *ladder)
 		drain(w);
 	}
 	backlog = (struct ferry_backlog){ ferry_meter_smooth(&w->meter, w->now, w->waiting), w->size,
-					  w->meter.rate, w->meter.lowered };
+					  w->meter.rate, w->meter.raised };
 	codec = ladder->codec[ferry_ladder_choose(ladder, &backlog)];
 	w->now += w->cost[codec].ns;
 	drain(w);
@@ -424,15 +437,17 @@ static void test_bursts_do_not_swing(void **state)
 	}
 }
 
-/* A stream that is slow because its sender waits for a CPU, or the target does. */
+/*
+ * A stream that is slow because its sender waits for a CPU, or the target does: nothing is
+ * wasted on more effort, from the first record on.
+ */
 static void test_little_effort_for_an_idle_network(void **state)
 {
 	struct world w = world(typical, 50);
 
 	(void)state;
 	w.idle = MS / 2;
-	run(&w, AUTO, 4);
-	run(&w, AUTO, 10);
+	run(&w, AUTO, 14);
 	assert_true(w.used[FERRY_CODEC_LZ4] > 0);
 	assert_int_equal(w.used[FERRY_CODEC_ZSTD] + w.used[FERRY_CODEC_ZSTD_STREAM], 0);
 	w.idle = 0;
@@ -440,6 +455,24 @@ static void test_little_effort_for_an_idle_network(void **state)
 	run(&w, AUTO, 10);
 	assert_int_equal(w.used[FERRY_CODEC_NONE] + w.used[FERRY_CODEC_LZ4] +
 			 w.used[FERRY_CODEC_ZSTD], 0);
+	w.idle = MS / 2;
+	run(&w, AUTO, 14);
+	run(&w, AUTO, 4);
+	assert_int_equal(w.used[FERRY_CODEC_ZSTD] + w.used[FERRY_CODEC_ZSTD_STREAM], 0);
+}
+
+/* What it costs a slow stream that the ladder begins low: less than a ring of lz4. */
+static void test_a_slow_stream_begins_with_little_effort(void **state)
+{
+	struct world w = world(typical, 50);
+
+	(void)state;
+	run(&w, AUTO, 4);
+	/* no more than a 32nd of the ring as it is, and what lz4 makes in a sixteenth of a second */
+	assert_in_range(w.used[FERRY_CODEC_NONE], 1, (16 << 20) / 32 / RECORD + 1);
+	assert_in_range(w.used[FERRY_CODEC_LZ4], 1, 65 * MS / typical[FERRY_CODEC_LZ4].ns);
+	assert_in_range(w.used[FERRY_CODEC_ZSTD], 1, 65 * MS / typical[FERRY_CODEC_ZSTD].ns);
+	assert_true(w.used[FERRY_CODEC_ZSTD_STREAM] > 100);
 }
 
 int main(void)
@@ -452,7 +485,7 @@ int main(void)
 		cmocka_unit_test(test_a_meter_without_bytes_says_nothing),
 		cmocka_unit_test(test_an_idle_network_lowers_the_effort),
 		cmocka_unit_test(test_idle_time_is_bounded),
-		cmocka_unit_test(test_lowered_rungs_are_not_used),
+		cmocka_unit_test(test_the_ladder_is_as_high_as_it_was_raised),
 		cmocka_unit_test(test_what_does_not_shrink_is_rarely_tried),
 		cmocka_unit_test(test_no_codec_alone_is_better),
 		cmocka_unit_test(test_it_settles),
@@ -460,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_a_short_pass_is_compressed),
 		cmocka_unit_test(test_bursts_do_not_swing),
 		cmocka_unit_test(test_little_effort_for_an_idle_network),
+		cmocka_unit_test(test_a_slow_stream_begins_with_little_effort),
 	};
 
 	return cmocka_run_group_tests_name("compression", tests, NULL, NULL);

@@ -31,7 +31,7 @@ static void test_idle_vm_switches_after_one_pass(void **state)
 
 	(void)state;
 	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_FITS);
-	assert_int_equal(ms, CONVERGE_OVERHEAD_MS);
+	assert_int_equal(ms, CONVERGE_FIXED_MS);
 }
 
 static void test_blackout_is_overhead_and_pending_bytes(void **state)
@@ -43,8 +43,8 @@ static void test_blackout_is_overhead_and_pending_bytes(void **state)
 	(void)state;
 	/* 25600 pages are 100 MiB: one second. */
 	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_AGAIN);
-	assert_in_range(ms, 1000 + CONVERGE_OVERHEAD_MS - 1,
-			1001 + CONVERGE_OVERHEAD_MS);
+	assert_in_range(ms, 1000 + CONVERGE_FIXED_MS - 1,
+			1001 + CONVERGE_FIXED_MS);
 }
 
 static void test_shrinking_rest_ends_when_it_fits(void **state)
@@ -366,8 +366,63 @@ static void test_floor(void **state)
 	assert_int_equal(floor, 25600 * 270 / 1000);
 	assert_in_range(converge_blackout(&c, floor), 299, 300);
 	assert_true(converge_blackout(&c, floor + 26) > 300);
-	c.downtime_ms = CONVERGE_OVERHEAD_MS - 1;
-	assert_int_equal(converge_floor(&c), 0);
+}
+
+/* ------------------------------------------------------------------------
+ * What does not depend on RAM
+ * ------------------------------------------------------------------------ */
+
+static void test_overhead_is_what_was_measured(void **state)
+{
+	struct converge c = fresh(300, 30);
+
+	(void)state;
+	assert_int_equal(converge_overhead(&c), 30);
+	c.round_trip_us = 5000;
+	assert_int_equal(converge_overhead(&c), 30 + 40);
+	c.storage_us = 20000;
+	assert_int_equal(converge_overhead(&c), 30 + 40 + 20);
+	c.stream_bytes_per_s = 10 * MIB;
+	assert_int_equal(converge_overhead(&c), 30 + 40 + 20 + 100);
+	c.device_bytes = MIB / 4;
+	assert_int_equal(converge_overhead(&c), 30 + 40 + 20 + 25);
+	c.device_bytes = 0;
+	assert_int_equal(converge_budget(&c), 300 - 190);
+	assert_int_equal(converge_blackout(&c, 0), 190);
+	c.storage_us = UINT64_MAX / 2;
+	assert_int_equal(converge_overhead(&c), CONVERGE_UNKNOWN);
+	assert_int_equal(converge_blackout(&c, 1), CONVERGE_UNKNOWN);
+}
+
+/* A rest that would fit without the overhead does not, and the floor is lower. */
+static void test_overhead_counts(void **state)
+{
+	struct converge c = fresh(300, 30), slow = fresh(300, 30);
+	struct converge_pass p = pass_of(100000, 25600 / 5);
+	unsigned int ms;
+
+	(void)state;
+	assert_int_equal(converge_after(&c, &p, &ms), CONVERGE_FITS);
+	slow.storage_us = 100000;
+	assert_int_equal(converge_after(&slow, &p, &ms), CONVERGE_AGAIN);
+	assert_in_range(ms, 329, 331);
+	assert_int_equal(converge_floor(&slow), 25600 * 170 / 1000);
+}
+
+/* Storage that takes seconds: no pass helps against that, nor does a slower VM. */
+static void test_overhead_alone_is_too_much(void **state)
+{
+	struct converge c = slowable(70);
+	struct converge_pass much = pass_of(100000, 25600), little = pass_of(25600, 25600 * 3 / 100);
+	unsigned int ms;
+
+	(void)state;
+	c.storage_us = 8000000;
+	assert_int_equal(converge_budget(&c), 30);
+	assert_int_equal(converge_after(&c, &much, &ms), CONVERGE_AGAIN);
+	assert_int_equal(converge_after(&c, &little, &ms), CONVERGE_OVERHEAD);
+	assert_in_range(ms, 8059, 8060);
+	assert_int_equal(c.limit, 0);
 }
 
 int main(void)
@@ -394,6 +449,9 @@ int main(void)
 		cmocka_unit_test(test_limit_is_never_none),
 		cmocka_unit_test(test_last_pass_allowed_although_slowed),
 		cmocka_unit_test(test_floor),
+		cmocka_unit_test(test_overhead_is_what_was_measured),
+		cmocka_unit_test(test_overhead_counts),
+		cmocka_unit_test(test_overhead_alone_is_too_much),
 	};
 
 	return cmocka_run_group_tests_name("converge", tests, NULL, NULL);

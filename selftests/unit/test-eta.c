@@ -172,6 +172,26 @@ static void test_end_goes_out_of_sight(void **state)
 	assert_true(p.late > 0);
 }
 
+/* Whatever happens, what is told grows only by ETA_LATE, which people are told of. */
+static void test_it_never_runs_backwards(void **state)
+{
+	unsigned int ended = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 200; i++) {
+		struct play p = {
+			.carried = 10000 + 100 * i, .written = (double)(i % 20) * 1000,
+			.noise = (double)(i % 10) / 10, .slow_from = i % 60,
+			.slow_to = (double)(i % 7) / 4,
+		};
+
+		play(&p);
+		assert_false(p.grew);
+		ended += p.ended;
+	}
+	assert_in_range(ended, 100, 199);
+}
+
 /* The first look at a pass that has just begun says nothing new of the rates. */
 static void test_rates_of_the_pass_before(void **state)
 {
@@ -196,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_a_slower_link_is_told),
 		cmocka_unit_test(test_no_end_in_sight),
 		cmocka_unit_test(test_end_goes_out_of_sight),
+		cmocka_unit_test(test_it_never_runs_backwards),
 		cmocka_unit_test(test_rates_of_the_pass_before),
 	};
 

@@ -312,11 +312,28 @@ static void test_failed_write_leaves_the_state(void **state)
 	rmdir(temporary);
 }
 
+/* What the next migration can expect of the VM's device state. */
+static void test_size_of_device_state(void **state)
+{
+	struct journal j;
+
+	(void)state;
+	assert_int_equal(journal_device_bytes(missing, VM), 0);
+	written(JOURNAL_SOURCE, 1, getpid(), JOURNAL_OWNS);
+	assert_int_equal(journal_device_bytes(dir, VM), 0);
+	j = record(JOURNAL_TARGET, 2, getpid());
+	j.device_bytes = 288332;
+	assert_int_equal(journal_write(&j, JOURNAL_RUNNING, NULL), 0);
+	assert_int_equal(journal_device_bytes(dir, VM), 288332);
+	assert_int_equal(journal_device_bytes(dir, "another"), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
 		TEST(test_read_gives_what_was_written),
+		TEST(test_size_of_device_state),
 		TEST(test_one_file_is_left),
 		TEST(test_any_damage_is_noticed),
 		TEST(test_binary_rubbish_is_refused),

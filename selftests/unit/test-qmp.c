@@ -266,6 +266,27 @@ static void test_greeting_tells_the_version(void **state)
 	end(qmp);
 }
 
+/* What no QEMU has: it must not become the version of one that we trust to know something. */
+static void serve_absurd_version(int fd)
+{
+	char line[1024];
+
+	say(fd, "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": -1, \"minor\": \"2\", \"major\": 4294967303}}, \"capabilities\": []}}\r\n");
+	hear(fd, line, sizeof(line), NULL);
+	reply(fd, line, "\"return\": {}");
+	serve_nothing(fd);
+}
+
+static void test_absurd_version(void **state)
+{
+	struct qmp *qmp = begin_well(serve_absurd_version);
+
+	(void)state;
+	assert_string_equal(qmp_version(qmp), "0.0.0");
+	assert_int_equal(qmp_version_number(qmp), 0);
+	end(qmp);
+}
+
 static void test_old_qemu_without_oob(void **state)
 {
 	struct qmp *qmp = begin_well(serve_old);
@@ -620,6 +641,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_sockets_are_named),
 		cmocka_unit_test(test_nothing_is_sent_before_the_greeting),
 		cmocka_unit_test(test_greeting_tells_the_version),
+		cmocka_unit_test(test_absurd_version),
 		cmocka_unit_test(test_old_qemu_without_oob),
 		cmocka_unit_test(test_busy_socket_times_out),
 		cmocka_unit_test(test_execute),

@@ -12,13 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 #include "clock.h"
 #include "cmocka-all.h"
 #include "frames.h"
 #include "pki.h"
+#include "sanitized.h"
 #include "tls.h"
 
 #define SOON	5000	/* ms: longer than anything here takes */
@@ -55,11 +58,20 @@ static struct tls_options certificate(const char *name, const char *ca)
 	return o;
 }
 
+/* By a process of its own, so that no key is in our memory but those that are read again. */
 static int make_files(void **state)
 {
+	int status;
+	pid_t pid;
+
 	(void)state;
 	if (!mkdtemp(dir))
 		return -1;
+	pid = fork();
+	if (pid) {
+		waitpid(pid, &status, 0);
+		return status;
+	}
 	pki_authority(dir, "ca");
 	pki_authority(dir, "other");
 	pki_certificate(dir, "target", "ca", "DNS:target.example", 100);
@@ -69,7 +81,7 @@ static int make_files(void **state)
 	pki_certificate(dir, "stranger", "other", "DNS:target.example", 100);
 	pki_file(dir, "a", KEY_A, 0600);
 	pki_file(dir, "b", KEY_B, 0600);
-	return 0;
+	_exit(0);
 }
 
 static int remove_files(void **state)
@@ -384,6 +396,120 @@ static void test_frames_before_the_end_are_seen(void **state)
 }
 
 /* ------------------------------------------------------------------------
+ * What is forgotten
+ * ------------------------------------------------------------------------ */
+
+#define SECRET	32	/* bytes of a private key of P-256 */
+
+/* The secret number of a key file, turned inside out, by a process of its own: no copy is left here. */
+static void learn_secret(const char *name, uint8_t inverted[SECRET])
+{
+	uint8_t number[SECRET];
+	int pipes[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(pipes), 0);
+	pid = fork();
+	if (!pid) {
+		BIO *file = BIO_new_file(at(name), "r");
+		EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, NULL, NULL);
+		BIGNUM *secret = NULL;
+
+		if (!EVP_PKEY_get_bn_param(key, "priv", &secret) ||
+		    BN_bn2lebinpad(secret, number, SECRET) != SECRET)
+			_exit(1);
+		for (int i = 0; i < SECRET; i++)
+			number[i] ^= 0xff;
+		_exit(write(pipes[1], number, SECRET) != SECRET);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(pipes[0], inverted, SECRET), SECRET);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* Is it in these bytes, as the library's numbers are, or in the order of a file? */
+static bool has_secret(const uint8_t *bytes, size_t len, const uint8_t inverted[SECRET])
+{
+	for (size_t at = 0; at + SECRET <= len; at++) {
+		int little = 0, big = 0;
+
+		while (little < SECRET && (bytes[at + little] ^ inverted[little]) == 0xff)
+			little++;
+		while (big < SECRET &&
+		       (bytes[at + big] ^ inverted[SECRET - 1 - big]) == 0xff)
+			big++;
+		if (little == SECRET || big == SECRET)
+			return true;
+	}
+	return false;
+}
+
+/* All memory of this process that can be written to, read through the kernel. */
+static bool remembers(const uint8_t inverted[SECRET])
+{
+	static uint8_t bytes[1 << 16];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned long from, to;
+	bool found = false;
+	char line[512];
+
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx rw", &from, &to) != 2 || !strstr(line, " rw"))
+			continue;
+		for (; from < to && !found; from += sizeof(bytes) - SECRET) {
+			ssize_t n = pread(mem, bytes, sizeof(bytes) < to - from ?
+					  sizeof(bytes) : to - from, (off_t)from);
+
+			if (n <= 0)
+				break;
+			found = has_secret(bytes, (size_t)n, inverted);
+		}
+	}
+	fclose(maps);
+	close(mem);
+	return found;
+}
+
+/* Does a process still have the secret after it has forgotten it, but not its connection? */
+static bool is_left(struct sides *s, const uint8_t inverted[SECRET], bool forget)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (forget) {
+			tls_forget_key(&s->server);
+			tls_close(s->theirs);
+		}
+		_exit(remembers(inverted));
+	}
+	waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_a_decoder_has_no_key(void **state)
+{
+	struct tls_options source = certificate("source", "ca.pem");
+	struct tls_options target = certificate("target", "ca.pem");
+	uint8_t inverted[SECRET];
+	struct sides s;
+
+	(void)state;
+	if (SANITIZED)
+		skip();		/* its shadow makes the search endless */
+	learn_secret("target.key", inverted);
+	open_sides(&s, &source, &target);
+	assert_int_equal(talk(&s, "target.example"), 0);
+	assert_true(is_left(&s, inverted, false));
+	assert_false(is_left(&s, inverted, true));
+	close_sides(&s);
+}
+
+/* ------------------------------------------------------------------------
  * What the operator gives
  * ------------------------------------------------------------------------ */
 
@@ -453,9 +579,11 @@ int main(void)
 		cmocka_unit_test(test_a_silent_target),
 		cmocka_unit_test(test_much_both_ways),
 		cmocka_unit_test(test_frames_before_the_end_are_seen),
+		cmocka_unit_test(test_a_decoder_has_no_key),
 		cmocka_unit_test(test_bad_files),
 	};
 
 	signal(SIGPIPE, SIG_IGN);	/* as main() of the agent does */
+	tls_wipe_memory();
 	return cmocka_run_group_tests_name("tls", tests, make_files, remove_files);
 }

@@ -9,12 +9,18 @@
 #     --smp N             CPUs for the command, 2; there is one more, see init.sh
 #     --icount 0|1        1: one CPU in all, whose time stamp counter counts the instructions that it executes, one a
 #                         nanosecond; no guests. 0 if not given
+#     --link 0|1          1: two network cards, eth0 and eth1, with a cable from one to the other. 0 if not given
 #     --timeout SECONDS   600, for all: boot, command, checks
 #     --append "..."      more kernel parameters
 #     --console FILE      where the kernel's console goes, build/vm/NAME-PID.log if not given
 #     --npt 0|1           nested paging for the host's guests, 1; 'none' does not load kvm_amd at all
+#     --pair FOLDER/a     this is host a of two, or b: they have a network of their own (interface "pair"), and a disk of
+#                         64 MiB that both see. /var/lib/kvmferry is on a disk of this host's, which outlives it. All of that
+#                         is in FOLDER, and so is the process id of QEMU: a.pid. To kill it is to pull the plug
+#     --input             COMMAND has the standard input of this script
 #
-# This machine's root is the host's root, with all changes kept in the host's memory; build/ is shared and writable.
+# The host's root is this machine's root, or that of the system which the kernel belongs to (kernels.list), with all
+# changes kept in the host's memory; build/ is shared and writable.
 # COMMAND starts in the project's top folder. Its stdout and stderr come out live on stdout; nothing else does.
 #
 # Exit status: COMMAND's own, but
@@ -30,17 +36,20 @@ top=$(cd "$here/../.." && pwd)
 say() { echo "host.sh: $*" >&2; }
 die() { say "$*"; exit 126; }
 
-kernel='' memory=3072 smp=2 icount=0 timeout=600 append='' console='' npt=1
+kernel='' memory=3072 smp=2 icount=0 link=0 timeout=600 append='' console='' npt=1 pair='' input=0
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernel=$2 ;;
 	--memory) memory=$2 ;;
 	--smp) smp=$2 ;;
 	--icount) icount=$2 ;;
+	--link) link=$2 ;;
 	--timeout) timeout=$2 ;;
 	--append) append=$2 ;;
 	--console) console=$2 ;;
 	--npt) npt=$2 ;;
+	--pair) pair=$2 ;;
+	--input) input=1; shift; continue ;;
 	--) shift; break ;;
 	*) die "unknown option $1" ;;
 	esac
@@ -57,6 +66,7 @@ mkdir -p "$(dirname "$console")"
 
 vmlinuz=$("$here/kernel.sh" vmlinuz "$kernel") || die "no kernel $kernel"
 initrd=$("$here/initramfs.sh" "$kernel") || die "no initramfs for $kernel"
+system=$("$here/kernel.sh" system "$kernel") || die "no system for $kernel"
 guest=$("$here/kernel.sh" vmlinuz 6.1) || die "no kernel for the guests"
 
 # Two small programs: what the host's clock is, and what stays in it all the time. Each says at its head why.
@@ -68,7 +78,9 @@ done
 khz=$([ "$icount" = 0 ] && "$top/build/vm/tsc" || echo 1000000)
 
 run=$(mktemp -d "$top/build/vm/run.XXXXXX")
-qemu='' timer=''
+qemu='' timer='' feeder=''
+# a background process has no standard input of its own
+exec 6<&0
 clean_up() {
 	trap - EXIT INT TERM HUP
 	[ -z "$qemu" ] || kill -9 "$qemu" 2>/dev/null || true
@@ -91,6 +103,8 @@ write_orders() {
 		export KVMFERRY_KO=$top/build/kmod/$kernel/kvmferry.ko
 		export KVMFERRY_AGENT=$top/build/kvmferry
 		export KVMFERRY_IN_HOST=1
+		export KVMFERRY_PAIR=${pair##*/}
+		KVMFERRY_INPUT=$input
 		KVMFERRY_NPT=$([ "$npt" = 0 ] && echo 0 || echo 1)
 		KVMFERRY_MODPROBE=$([ "$npt" = none ] && echo none || echo kvm_amd)
 	END
@@ -105,7 +119,7 @@ parameters() {
 		"panic=-1 oops=panic panic_on_warn=1 unknown_nmi_panic watchdog_thresh=30 softlockup_panic=1" \
 		"hung_task_panic=1 rcupdate.rcu_cpu_stall_timeout=60 sysctl.kernel.panic_on_rcu_stall=1" \
 		"printk.time=1 log_buf_len=16M sysctl.kernel.sysrq=1 systemd.unified_cgroup_hierarchy=1" \
-		"kvmferry.init=$here/init.sh kvmferry.run=$run"
+		"kvmferry.init=/.machine$here/init.sh kvmferry.run=/.machine$run"
 	[ "$kernel" != debug ] || printf 'kmemleak=on '
 	printf 'tsc_early_khz=%s ' "$khz"
 	printf '%s' "$append"
@@ -130,16 +144,20 @@ read_verdicts() {
 # QEMU opens these pipes for reading and writing, so it never waits for us; we read until it ends.
 open_pipes() {
 	: >"$run/verdicts"
-	mkfifo "$run"/{out,verdict,serial.in,serial.out,monitor.in,monitor.out}
+	mkfifo "$run"/{in.in,in.out,out,verdict,serial.in,serial.out,monitor.in,monitor.out}
 	cat "$run/serial.out" >>"$console" &
 	cat "$run/monitor.out" >"$run/monitor" &
 	read_verdicts <"$run/verdict" &
 	cat "$run/out" &
+	[ $input = 1 ] || return 0
+	cat <&6 >"$run/in.in" &
+	feeder=$!
 }
 
 # A QEMU that did not start has not opened the pipes, and the readers would wait for it for ever.
 close_pipes() {
 	local pipe
+	[ -z "$feeder" ] || kill "$feeder" 2>/dev/null || true
 	for pipe in out verdict serial.out monitor.out; do
 		exec 8<>"$run/$pipe"
 		exec 8>&-
@@ -147,11 +165,29 @@ close_pipes() {
 	wait
 }
 
+# What a host of a pair has besides. Datagrams need nobody at the other end, so either may come and go; what the disks were
+# told to keep is with this machine, whatever becomes of the host.
+pair_words() {
+	local folder=${pair%/*} me=${pair##*/} other disk
+	case $me in a) other=b ;; b) other=a ;; *) die "--pair $pair: its last part is a or b" ;; esac
+	[ -e "$folder/$me.disk" ] || { truncate -s 16M "$folder/$me.disk" && mke2fs -q -t ext4 "$folder/$me.disk"; } || die "no disk for $pair"
+	[ -e "$folder/shared" ] || truncate -s 64M "$folder/shared"
+	printf '%s\n' -netdev "dgram,id=pair,local.type=unix,local.path=$folder/$me.net,remote.type=unix,remote.path=$folder/$other.net" \
+		-device "virtio-net-pci,netdev=pair,mac=52:54:00:00:00:0$me"
+	for disk in "$me.disk" shared; do
+		printf '%s\n' -drive "file=$folder/$disk,format=raw,if=none,id=$disk,file.locking=off" \
+			-device "virtio-blk-pci,drive=$disk,serial=${disk#"$me".}"
+	done
+}
+
 # No cmpxchg16b, which the kernel can do without: QEMU 7.2 may leave rubbish in the flags behind it, the trap flag
 # included, and an interrupt that comes just then makes it last. The kernel dies of a debug exception in kmalloc().
 start_qemu() {
-	local interpreter=(-accel "tcg,thread=multi")
+	local interpreter=(-accel "tcg,thread=multi") cards=()
+	[ -z "$pair" ] || mapfile -t cards < <(pair_words)
 	[ "$icount" = 0 ] || interpreter=(-accel "tcg,thread=single" -icount "shift=0")
+	[ "$link" = 0 ] || cards=(-netdev "hubport,id=n0,hubid=0" -netdev "hubport,id=n1,hubid=0"
+		-device "e1000e,netdev=n0,romfile=" -device "e1000e,netdev=n1,romfile=")
 	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 "${interpreter[@]}" -cpu EPYC,+svm,+npt,-cx16 \
 		-smp $((smp + 1)) -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
@@ -160,13 +196,17 @@ start_qemu() {
 		-device virtio-serial-pci \
 		-chardev file,id=out,path="$run/out",append=on -device virtserialport,chardev=out,name=out \
 		-chardev file,id=verdict,path="$run/verdict",append=on -device virtserialport,chardev=verdict,name=verdict \
-		-device virtio-rng-pci \
-		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+		-chardev pipe,id=in,path="$run/in" -device virtserialport,chardev=in,name=in \
+		-device virtio-rng-pci "${cards[@]}" \
+		-fsdev local,id=root,path="$system",security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=root,mount_tag=root \
+		-fsdev local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=machine,mount_tag=machine \
 		-fsdev local,id=build,path="$top/build",security_model=none,multidevs=remap \
 		-device virtio-9p-pci,fsdev=build,mount_tag=build \
 		</dev/null >"$run/qemu" 2>&1 &
 	qemu=$!
+	[ -z "$pair" ] || echo "$qemu" >"$pair.pid"
 }
 
 running() { kill -0 "$qemu" 2>/dev/null; }

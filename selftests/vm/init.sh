@@ -16,19 +16,17 @@ set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8
 run=$1
 
-# The project, or the kernels, may lie below a folder that gets a tmpfs here: show them through it.
+# The project and the kernels, where the machine has them: the root may be another system's, or a tmpfs may hide them.
 keep_visible() {
 	local folder
 	for folder; do
-		[ -d "$folder" ] && continue
+		[ -z "$(ls -A "$folder" 2>/dev/null)" ] || continue
 		mkdir -p "$folder"
 		mount --bind "/.machine$folder" "$folder"
 	done
 }
 
 mount_all() {
-	mkdir -p /.machine
-	mount --bind / /.machine
 	mount -t sysfs sys /sys
 	mkdir -p /dev/pts /dev/shm
 	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
@@ -64,6 +62,29 @@ bring_modules() {
 # The project's build folder, the one place of the machine that is writable from here.
 bring_build() {
 	mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=mmap build "$KVMFERRY_BUILD"
+}
+
+# The block device of this serial number.
+disk() {
+	local dir serial
+	for dir in /sys/block/vd*; do
+		read -r serial <"$dir/serial"
+		[ "$serial" != "$1" ] || echo "/dev/${dir##*/}"
+	done
+}
+
+# One of two hosts; see host.sh.
+bring_pair() {
+	local dir
+	/sbin/modprobe -a virtio_net virtio_blk ext4 || return 1
+	for dir in /sys/class/net/*/device; do
+		dir=${dir%/device}
+		ip link set "${dir##*/}" name pair
+	done
+	mkdir -p /var/lib/kvmferry
+	mount -t ext4 "$(disk disk)" /var/lib/kvmferry
+	export KVMFERRY_SHARED
+	KVMFERRY_SHARED=$(disk shared)
 }
 
 # Kernel log lines that no test may leave behind.
@@ -133,6 +154,7 @@ hostname kvmferry
 ip link set lo up
 bring_modules
 bring_build
+[ -z "$KVMFERRY_PAIR" ] || bring_pair || echo "kvmferry: no pair"
 ulimit -l unlimited
 ulimit -c 0
 verdict=$(port verdict)
@@ -148,7 +170,7 @@ cat /run/out >"$(port out)" 4>&- &
 output=$!
 exec 5>/run/out
 cd "$KVMFERRY_TOP" || exit 1
-/usr/bin/setsid -w /bin/bash "$run/command" </dev/null >&5 2>&5 4>&- 5>&-
+/usr/bin/setsid -w /bin/bash "$run/command" <"$([ "$KVMFERRY_INPUT" = 1 ] && port in || echo /dev/null)" >&5 2>&5 4>&- 5>&-
 status=$?
 kill_leftovers
 exec 5>&-

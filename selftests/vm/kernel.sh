@@ -9,6 +9,7 @@
 #   kernel.sh modules NAME      folder that holds lib/modules/RELEASE
 #   kernel.sh kdir NAME         KDIR for make -C KDIR M=...
 #   kernel.sh source NAME       unpacked sources, of a kernel that is built from them
+#   kernel.sh system NAME       root of the Debian that it belongs to: / for this machine's, or a folder of system.sh
 #   kernel.sh make NAME ARGS    make, with the compiler that modules of this kernel need
 #
 # Nothing is installed into this machine: packages are unpacked into the cache folder
@@ -108,41 +109,19 @@ fetch_debian() {
 	[ -e "$root/$image" ] || image=lib/modules/$release/vmlinuz
 	ln -s "$image" "$root/vmlinuz"
 	ln -s "usr/src/linux-headers-$release" "$root/kdir"
-	[ -z "$suite" ] || fetch_compiler "$name" "$root/usr/src/linux-headers-$release"
+	[ -z "$suite" ] || fetch_compiler "$root/usr/src/linux-headers-$release"
 	echo "$release" >"$root/release"
 }
 
-# The compiler that the kernel was built with, and what its build system runs besides, in a small system of its suite.
+# The compiler that the kernel was built with comes with a system of its suite.
 fetch_compiler() {
-	local system=$cache/$1-compiler gcc
-	gcc=$(grep -oE 'gcc-[0-9]+' "$2/.kernelvariables" | head -n 1)
-	[ "$(cat "$system/complete" 2>/dev/null)" != "$gcc" ] || return 0
-	[ "$(id -u)" = 0 ] || die "only root can make a system for the compiler of $1"
-	say "fetching $gcc of Debian's ${suite%-backports}"
-	rm -rf "$system"
-	debootstrap --variant=minbase --include="$gcc,make,gawk,perl,pahole" "${suite%-backports}" "$system" \
-		>"$cache/$1-compiler.log" 2>&1 || {
-		tail -n 10 "$cache/$1-compiler.log" >&2
-		die "no compiler for $1"
-	}
-	echo "$gcc" >"$system/complete"
+	local gcc
+	gcc=$(grep -oE 'gcc-[0-9]+' "$1/.kernelvariables" | head -n 1)
+	"$here/system.sh" path "$suite" "$gcc" >/dev/null
 }
 
-# In a mount namespace of its own, which ends with it: the project and the kernels lie in the other system where they lie here.
-make_in() {
-	local system=$cache/$1-compiler top
-	top=$(cd "$here/../.." && pwd)
-	shift
-	# shellcheck disable=SC2016 # the inner shell's
-	unshare --mount sh -euc '
-		system=$1 top=$2 kernels=$3
-		shift 3
-		for folder in "$top" "$kernels" /proc /dev; do
-			mkdir -p "$system$folder"
-			mount --bind "$folder" "$system$folder"
-		done
-		exec env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL chroot "$system" make -j"$(nproc)" "$@"
-	' sh "$system" "$top" "$cache/kernels" "$@"
+make_in_system() {
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "$here/system.sh" run "$suite" make -j"$(nproc)" "$@"
 }
 
 # What the built kernel depends on: if this has not changed, it need not be built again.
@@ -224,7 +203,7 @@ fetch() {
 	mkdir "$root"
 	case $(field "$name" 2) in
 	debian) fetch_debian "$name" "$root" ;;
-	suite) suite=$(field "$name" 5) && fetch_debian "$name" "$root" ;;
+	suite) fetch_debian "$name" "$root" ;;
 	source) fetch_source "$name" "$root" ;;
 	*) die "unknown kind of kernel: $(field "$name" 2)" ;;
 	esac
@@ -236,8 +215,8 @@ main() {
 	local verb=${1:-} name=${2:-} root
 	case $verb in
 	list) list "${2:-}"; exit ;;
-	fetch | release | vmlinuz | modules | kdir | source | make) ;;
-	*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME | source NAME | make NAME ARGS" ;;
+	fetch | release | vmlinuz | modules | kdir | source | system | make) ;;
+	*) die "usage: kernel.sh list | fetch NAME | release NAME | vmlinuz NAME | modules NAME | kdir NAME | source NAME | system NAME | make NAME ARGS" ;;
 	esac
 	[ -n "$(field "$name" 2)" ] || die "no kernel named '$name' (there are: $(names | tr '\n' ' '))"
 	if [ "$verb" = source ]; then
@@ -246,15 +225,17 @@ main() {
 		exit
 	fi
 	root=$cache/kernels/$name
+	suite=$(field "$name" 5)
 	fetch "$name"
 	case $verb in
 	release) cat "$root/release" ;;
 	vmlinuz) echo "$root/vmlinuz" ;;
 	modules) echo "$root" ;;
 	kdir) readlink -f "$root/kdir" ;;
+	system) if [ -n "$suite" ]; then "$here/system.sh" path "$suite"; else echo /; fi ;;
 	make)
 		shift 2
-		if [ "$(field "$name" 2)" = suite ]; then make_in "$name" "$@"; else make "$@"; fi ;;
+		if [ -n "$suite" ]; then make_in_system "$@"; else make "$@"; fi ;;
 	esac
 }
 

@@ -17,6 +17,7 @@
  *	FERRY_PASS	 x N	send every page that is pending
  *	FERRY_STATUS		how far it is, and what it cost
  *	FERRY_GROUP_STATS	what the groups brought and cost
+ *	FERRY_GROUP_MAP		where in RAM they were opened
  *	FERRY_COMPRESSION_STATS	what each codec brought and cost
  *	FERRY_VM_STATS		the same of every VM, for onlookers
  *	FERRY_DIGEST		what the other side must hold by now
@@ -180,6 +181,7 @@ struct ferry_info {
 #define FERRY_FEATURE_GROUP		_BITULL(2)	/* FERRY_GROUP and what follows it */
 #define FERRY_FEATURE_COMPRESSION	_BITULL(3)	/* FERRY_WORKERS, FERRY_COMPRESSION_STATS */
 #define FERRY_FEATURE_DISK		_BITULL(4)	/* FERRY_DISK_BIND, the target "ferry" */
+#define FERRY_FEATURE_GROUP_MAP		_BITULL(5)	/* FERRY_GROUP_MAP */
 
 /**
  * struct ferry_attach - FERRY_ATTACH: name the process that is the VM
@@ -342,6 +344,37 @@ struct ferry_group_stats {
 	__u64 throttled_us;
 	__u64 groups[FERRY_GROUP_MAX_ORDER + 1];
 	__u64 reserved[8];
+};
+
+/**
+ * struct ferry_group_cell - the groups of one chunk of 2 MiB
+ * @write_faults: write faults of the guest, wrapping
+ * @opened:	pages opened besides the ones that faulted, wrapping
+ */
+struct ferry_group_cell {
+	__u32 write_faults;
+	__u32 opened;
+};
+
+/**
+ * struct ferry_group_map - FERRY_GROUP_MAP: where in RAM groups were opened
+ * @block:	RAM block id
+ * @flags:	0
+ * @first:	first chunk of the block
+ * @count:	chunks, within the block
+ * @cells:	pointer to @count of struct ferry_group_cell, out: counts since
+ *		FERRY_ADD_RAM
+ * @reserved:	0
+ *
+ * Errors: -ENOENT no such block; -EINTR.
+ */
+struct ferry_group_map {
+	__u32 block;
+	__u32 flags;
+	__u64 first;
+	__u64 count;
+	__u64 cells;
+	__u64 reserved[2];
 };
 
 #define FERRY_BACKEND_NONE		0	/* no grouping on this kernel */
@@ -628,8 +661,7 @@ struct ferry_ring {
  * @bytes:	in: how many, from the tail on
  * @idle_ns:	in: for how long the network could have taken more, since this was last
  *		told: the sender was late, or the target did not read. Where there is
- *		much of that, less effort is made to compress. 0: the network is what
- *		bytes wait for, or nobody knows
+ *		much of that, less effort is made to compress. 0: not told this time
  * @head:	out: the head
  * @tail:	out: the tail, after the bytes were consumed
  *
@@ -659,6 +691,8 @@ struct ferry_consume {
 
 #define FERRY_WORKERS		_IOWR(FERRY_IOCTL_TYPE, 0x0c, struct ferry_workers)
 #define FERRY_COMPRESSION_STATS	_IOWR(FERRY_IOCTL_TYPE, 0x0d, struct ferry_compression_stats)
+
+#define FERRY_GROUP_MAP		_IOWR(FERRY_IOCTL_TYPE, 0x0e, struct ferry_group_map)
 
 #define FERRY_CONSUME		_IOWR(FERRY_IOCTL_TYPE, 0x40, struct ferry_consume)
 
