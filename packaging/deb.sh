@@ -6,8 +6,7 @@
 #     --version VERSION   another one than that of the file VERSION, to try an upgrade
 #     --into FOLDER       where they go, build/deb if not given
 #
-# Built again from the same commit on the same system they are the same, byte for byte. DEB_BUILD_OPTIONS=nocheck leaves
-# the unit tests out.
+# DEB_BUILD_OPTIONS=nocheck leaves the unit tests out.
 set -eu -o pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
