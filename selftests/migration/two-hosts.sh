@@ -72,10 +72,12 @@ hear_from() {
 	return 255
 }
 
-# A host may have a newer QEMU than this machine (vm/system.sh): both know the machine type of the older one.
+# is_up HOST: wait for it. It may have a newer QEMU than this machine (vm/system.sh): both know the machine type of the older one.
+is_up() { hear_from "$1" 180 && order "$1" "GUEST_MACHINE=pc-q35-$qemu"; }
+
 boot() {
 	start "$1"
-	hear_from "$1" 180 && order "$1" "GUEST_MACHINE=pc-q35-$qemu"
+	is_up "$1"
 }
 
 # order HOST COMMAND...: it does this; what it says comes into $answer, remarks come out
@@ -240,7 +242,7 @@ open_scene() {
 }
 
 scene_is_open() {
-	hear_from a 180 && hear_from b 180 && from=a to=b && order a begin_guest a
+	is_up a && is_up b && from=a to=b && order a begin_guest a
 }
 
 cross() {
