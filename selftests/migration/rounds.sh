@@ -67,7 +67,7 @@ fits() {
 no_debris() {
 	local threads
 	tidy a && tidy b || return 1
-	threads=$(ps -eo comm= | grep -cE '^kvmferry/[0-9]' || true)
+	threads=$(pgrep -c '^kvmferry/[0-9]' || true)
 	[ "$threads" = 0 ] || { ktap_note "$threads threads of the module are left"; return 1; }
 	[ "$(cat /sys/module/kvmferry/refcnt)" = 0 ] || { ktap_note "the module is still in use"; return 1; }
 	if host_runs a qemu && host_runs b qemu; then ktap_note "a QEMU too many"; return 1; fi
@@ -77,6 +77,7 @@ no_debris() {
 # QEMU was the victim: then it is started anew.
 rounds_judge() {
 	recover "$1" "$2"
+	# shellcheck disable=SC2154 # recover sets it
 	case $owner in
 	twice) return 1 ;;
 	nobody)

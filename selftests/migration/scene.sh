@@ -156,6 +156,7 @@ record_of() {
 # After something broke in the middle of a migration from a to b, or FROM TO: who owns the VM by the rule of the owner
 # records? Does what an operator would do, and sets owner to the host, to nobody (its QEMU was killed), or to twice: then
 # kvmferry has failed.
+# shellcheck disable=SC2120 # rounds.sh gives the two
 recover() {
 	local from=${1:-a} to=${2:-b} here there source target
 	here=$(guest_status "$from") there=$(guest_status "$to")
