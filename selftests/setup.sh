@@ -14,9 +14,8 @@ zlib1g-dev              decoding at the target
 libssl-dev              TLS, BLAKE2b; signing tools of a kernel build
 libseccomp-dev          the sandboxes of the agent
 libcap-ng-dev           the sandboxes of the agent
-libsystemd-dev          the agent as a service: sockets of systemd, readiness
+libsystemd-dev          the agent as a service: sockets of systemd, readiness, fields in its journal
 libcmocka-dev           unit tests
-libsystemd-dev          fields of messages in the journal
 libxml2-dev             unit tests: what a browser would make of a report
 libelf-dev              building modules and kernels
 pahole                  building modules for kernels whose headers ask for BTF
@@ -44,11 +43,6 @@ dkms                    the test that installs the module as a user would
 debhelper               the Debian packages
 dh-dkms                 the Debian packages
 lintian                 lint, of the Debian packages
-ccache                  the test of the Debian packages, which would compile for minutes
-systemd                 the same test: units, a socket
-udev                    the same test
-man-db                  the same test
-bash-completion         the same test
 sparse                  lint
 clang                   fuzzing
 libclang-rt-14-dev      fuzzing
