@@ -37,7 +37,7 @@ int cell_start(struct cell *c, const struct cell_work *work, struct failure *why
 }
 
 /* The process and its end of the pair; RAM is ours alone again. */
-static void end(struct cell *c)
+void cell_stop(struct cell *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
@@ -55,7 +55,7 @@ static bool fail_cell(struct cell *c, const char *because)
 	c->state = STREAMS_FAILED;
 	c->why = (struct failure){ 0 };
 	fail(&c->why, "%s", because);
-	end(c);
+	cell_stop(c);
 	return false;
 }
 
@@ -132,9 +132,4 @@ bool cell_take_pass(struct cell *c)
 			return true;
 	}
 	return false;
-}
-
-void cell_stop(struct cell *c)
-{
-	end(c);
 }

@@ -142,11 +142,6 @@ void chart_heat(FILE *out, const struct runlog *run)
  * Exits
  * ------------------------------------------------------------------------ */
 
-static double or_zero(double n)
-{
-	return isnan(n) ? 0 : n;
-}
-
 static double of_pass(const struct runlog *run, unsigned int i, const char *name)
 {
 	return or_zero(run_number(run->pass[i].object, name));

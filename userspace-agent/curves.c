@@ -10,7 +10,6 @@
 #include "html.h"
 #include "plot.h"
 
-#define PAGE		4096.0
 #define MIB		1048576.0
 #define LONG_S		600	/* longer than this is told in minutes */
 
@@ -34,7 +33,7 @@ double run_send_rate(const struct run_sample *s)
 
 double run_dirty_rate(const struct run_sample *s)
 {
-	return s->written * PAGE / 1e6 / run_seconds(s);
+	return s->written * FERRY_PAGE_SIZE / 1e6 / run_seconds(s);
 }
 
 double run_sent(const struct run_sample *s)
@@ -236,7 +235,7 @@ void chart_left(FILE *out, const struct runlog *run)
 	}
 	p.log = true;
 	p.y0 = -2;
-	p.y1 = ceil(log10(most_pending(run) * PAGE / MIB) + 1e-9);
+	p.y1 = ceil(log10(most_pending(run) * FERRY_PAGE_SIZE / MIB) + 1e-9);
 	if (p.y1 < 1)
 		p.y1 = 1;
 	p.y_words = "MiB";
@@ -245,14 +244,14 @@ void chart_left(FILE *out, const struct runlog *run)
 	fputs("<path class=\"curve\" style=\"stroke:var(--left)\" d=\"", out);
 	for (unsigned int i = 0; i < run->samples; i++)
 		fprintf(out, "%s%.1f %.1f", i ? "L" : "M", at(&p, run, run->sample[i].to),
-			plot_y(&p, run->sample[i].pending * PAGE / MIB));
+			plot_y(&p, run->sample[i].pending * FERRY_PAGE_SIZE / MIB));
 	fputs("\"/>\n", out);
 	for (unsigned int i = 0; i < run->samples; i++) {
 		const struct run_sample *s = &run->sample[i];
 
 		plot_hit_begin(&p, s->from / time_unit(run), s->to / time_unit(run));
 		put_moment(out, s);
-		fprintf(out, "left at its end: %s", number_ram(text, s->pending * PAGE));
+		fprintf(out, "left at its end: %s", number_ram(text, s->pending * FERRY_PAGE_SIZE));
 		plot_box_end(&p);
 	}
 	plot_end(&p);

@@ -39,6 +39,11 @@ static const char *const state_names[] = {
 	[JOURNAL_UNKNOWN] = "unknown",
 };
 
+enum journal_side journal_other_side(enum journal_side side)
+{
+	return side == JOURNAL_SOURCE ? JOURNAL_TARGET : JOURNAL_SOURCE;
+}
+
 const char *journal_side_name(enum journal_side side)
 {
 	return side_names[side];

@@ -165,6 +165,7 @@ uint64_t journal_device_bytes(const char *dir, const char *vm);
  */
 bool journal_forget(const char *dir, const struct journal *except);
 
+enum journal_side journal_other_side(enum journal_side side);
 const char *journal_side_name(enum journal_side side);
 const char *journal_state_name(enum journal_state state);
 

@@ -181,11 +181,6 @@ static bool is_past(const struct journal *j)
 	return j->state == JOURNAL_INCOMING || j->state == JOURNAL_GONE;
 }
 
-static enum journal_side other(enum journal_side side)
-{
-	return side == JOURNAL_SOURCE ? JOURNAL_TARGET : JOURNAL_SOURCE;
-}
-
 /*
  * The record that decides. Unless the VM is here by one, the other host may know of a later one:
  * NULL then if nothing is left of that here, and all that is here are attempts that failed.
@@ -197,7 +192,7 @@ static const struct owner *choose(const struct owners *here, const struct owners
 
 	if (!mine || !theirs || !is_past(&mine->record))
 		return mine;
-	same = find(here, theirs->record.id, other(theirs->record.side));
+	same = find(here, theirs->record.id, journal_other_side(theirs->record.side));
 	if (same)
 		return same;
 	return mine->record.state == JOURNAL_INCOMING &&
@@ -228,7 +223,7 @@ static enum journal_state state_of(const struct owner *owner)
 /* What the other host says of a migration that this one has a record of. */
 static void ask_other(struct ruling *r, const struct owners *here, const struct owners *there)
 {
-	enum journal_side side = other(r->side);
+	enum journal_side side = journal_other_side(r->side);
 
 	r->theirs = find(there, r->id, side);
 	/* Both may be one host, with one directory. */
@@ -257,7 +252,7 @@ struct ruling owners_judge(const struct owners *here, const struct owners *there
 		ask_other(&r, here, there);
 	} else {
 		memcpy(r.id, r.theirs->record.id, sizeof(r.id));
-		r.side = other(r.theirs->record.side);
+		r.side = journal_other_side(r.theirs->record.side);
 	}
 	r.verdict = r.side == JOURNAL_SOURCE ? verdict(r.here, r.there) :
 					       verdict(r.there, r.here);

@@ -35,17 +35,20 @@ static bool is_running(const struct recover *r)
 	return !strcmp(r->run_state, "running");
 }
 
+static enum verdict verdict_for(enum journal_side side)
+{
+	return side == JOURNAL_SOURCE ? VERDICT_SOURCE : VERDICT_TARGET;
+}
+
 /* May the VM run on this host, by the records? */
 static bool is_ours(const struct ruling *ruling)
 {
-	return ruling->verdict == (ruling->side == JOURNAL_SOURCE ? VERDICT_SOURCE :
-								    VERDICT_TARGET);
+	return ruling->verdict == verdict_for(ruling->side);
 }
 
 static bool is_theirs(const struct ruling *ruling)
 {
-	return ruling->verdict == (ruling->side == JOURNAL_SOURCE ? VERDICT_TARGET :
-								    VERDICT_SOURCE);
+	return ruling->verdict == verdict_for(journal_other_side(ruling->side));
 }
 
 /* The other host, as it was called in the migration. */
@@ -153,8 +156,8 @@ static void print(const struct recover *r, const char *text)
 		journal_put_id(id, ruling->id);
 		printf("  migration %s, the other host is %s\n", id, peer(r));
 		print_side("here:", ruling->side, ruling->here, ruling->mine);
-		print_side("there:", ruling->side == JOURNAL_SOURCE ? JOURNAL_TARGET :
-			   JOURNAL_SOURCE, ruling->there, ruling->theirs);
+		print_side("there:", journal_other_side(ruling->side), ruling->there,
+			   ruling->theirs);
 	}
 	if (r->run_state[0])
 		printf("  QEMU says that it is \"%s\"\n", r->run_state);

@@ -47,12 +47,6 @@ static void copy_text(char *to, size_t size, const char *text)
 	snprintf(to, size, "%s", text ? text : "");
 }
 
-/* What is not told counts as nothing where it is only part of a sum. */
-static double or_zero(double number)
-{
-	return isnan(number) ? 0 : number;
-}
-
 /* ------------------------------------------------------------------------
  * Samples: differences of what "pass" tells since the beginning of its pass
  * ------------------------------------------------------------------------ */

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 #include <linux/kvmferry.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -122,6 +123,12 @@ struct runlog {
 struct runlog *runlog_read(FILE *in, struct failure *why);
 
 void runlog_free(struct runlog *run);
+
+/* What is not told counts as nothing where it is only part of a sum. */
+static inline double or_zero(double number)
+{
+	return isnan(number) ? 0 : number;
+}
 
 /* A member that is a number, or NAN. */
 double run_number(const json_t *object, const char *name);

@@ -87,6 +87,15 @@ int storage_take_ready(struct source *s, uint64_t usable, struct failure *why)
 	return 0;
 }
 
+/* Also if there is none. */
+static bool all_chosen(const struct source *s)
+{
+	for (unsigned int disk = 0; disk < s->storage.disks.count; disk++)
+		if (!(s->storage.chosen >> disk & 1))
+			return false;
+	return true;
+}
+
 static uint64_t expect_disk(struct source *s, const json_t *device)
 {
 	const char *name = json_string_value(json_object_get(device, "qdev"));
@@ -100,10 +109,13 @@ static uint64_t expect_disk(struct source *s, const json_t *device)
 
 int storage_expect(struct source *s, uint64_t *us, struct failure *why)
 {
-	json_t *devices = attend_command(s, -1, "query-blockstats", NULL, why), *device;
+	json_t *devices, *device;
 	size_t i;
 
 	*us = 0;
+	if (all_chosen(s))
+		return 0;
+	devices = attend_command(s, -1, "query-blockstats", NULL, why);
 	json_array_foreach(devices, i, device) {
 		uint64_t one = expect_disk(s, device);
 

@@ -10,7 +10,6 @@
 #include "html.h"
 #include "tables.h"
 
-#define PAGE		4096.0
 #define SAMPLE_ROWS	60u
 
 static void put_head(FILE *out, const char *id, const char *const *names, size_t count)
@@ -126,7 +125,7 @@ void table_samples(FILE *out, const struct runlog *run)
 		fprintf(out, "<tr><td>%.1f</td><td>%.1f</td><td>%.0f</td>", s->from, s->to, s->pass);
 		fprintf(out, "<td>%s</td>", number_plain(text, run_send_rate(s), 1));
 		fprintf(out, "<td>%s</td>", number_plain(text, run_dirty_rate(s), 1));
-		fprintf(out, "<td>%s</td>", number_ram(text, s->pending * PAGE));
+		fprintf(out, "<td>%s</td>", number_ram(text, s->pending * FERRY_PAGE_SIZE));
 		fprintf(out, "<td>%s</td>", number_count(text, run_sent(s)));
 		fprintf(out, "<td>%s</td></tr>\n", number_count(text, s->zero));
 	}
