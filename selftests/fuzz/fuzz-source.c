@@ -25,7 +25,6 @@
 #include "clock.h"
 #include "outgoing.h"
 #include "peer.h"
-#include "privileges.h"
 #include "scratch.h"
 #include "script.h"
 #include "vm.h"
@@ -128,12 +127,7 @@ int __wrap_check_vm(struct qmp *qmp, enum journal_side side, const char *state_d
 		    struct ramblocks *rams, struct vmdisks *disks, check_line_fn *line, void *opaque,
 		    struct failure *why);
 int __wrap_qemu_identity(struct qmp *qmp, char name[QEMU_NAME_SIZE], struct failure *why);
-int __wrap_privileges_begin(enum privileges who, struct failure *why);
-int __wrap_privileges_settle(enum privileges who, struct failure *why);
 int __wrap_storage_expect(struct source *s, uint64_t *us, struct failure *why);
-void __wrap_progress_begin(struct progress *p, bool json, json_t *options);
-void __wrap_progress_identify(struct progress *p, const struct progress_identity *who);
-void __wrap_progress_end(struct progress *p);
 void __wrap_progress_pass(struct progress *p, const struct kernel_counts *counts,
 			  unsigned int blackout_ms, bool ended);
 
@@ -219,13 +213,6 @@ int __wrap_qemu_identity(struct qmp *qmp, char name[QEMU_NAME_SIZE], struct fail
 	return 0;
 }
 
-/* Nobody watches. */
-void __wrap_progress_identify(struct progress *p, const struct progress_identity *who)
-{
-	(void)p;
-	(void)who;
-}
-
 /* It would ask QEMU. */
 int __wrap_storage_expect(struct source *s, uint64_t *us, struct failure *why)
 {
@@ -233,33 +220,6 @@ int __wrap_storage_expect(struct source *s, uint64_t *us, struct failure *why)
 	(void)why;
 	*us = 0;
 	return 0;
-}
-
-/* The fuzzer keeps what it has: it needs it for the next run. */
-int __wrap_privileges_begin(enum privileges who, struct failure *why)
-{
-	(void)who;
-	(void)why;
-	return 0;
-}
-
-int __wrap_privileges_settle(enum privileges who, struct failure *why)
-{
-	(void)who;
-	(void)why;
-	return 0;
-}
-
-void __wrap_progress_begin(struct progress *p, bool json, json_t *options)
-{
-	(void)p;
-	(void)json;
-	json_decref(options);
-}
-
-void __wrap_progress_end(struct progress *p)
-{
-	(void)p;
 }
 
 void __wrap_progress_pass(struct progress *p, const struct kernel_counts *counts,

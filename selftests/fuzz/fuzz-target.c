@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #include "peer.h"
-#include "privileges.h"
 #include "repair.h"
 #include "sandbox.h"
 #include "scratch.h"
@@ -251,14 +250,9 @@ void incoming_close(struct incoming *in)
 
 int __wrap_qmp_fd(const struct qmp *qmp);
 bool __wrap_qmp_sending(const struct qmp *qmp);
-int __wrap_privileges_begin(enum privileges who, struct failure *why);
-int __wrap_privileges_settle(enum privileges who, struct failure *why);
 pid_t __wrap_sandbox_fork(struct failure *why);
 int __wrap_sandbox_enter(const struct sandbox *s, struct failure *why);
 int __wrap_sandbox_seal(struct failure *why);
-void __wrap_progress_begin(struct progress *p, bool json, json_t *options);
-void __wrap_progress_identify(struct progress *p, const struct progress_identity *who);
-void __wrap_progress_end(struct progress *p);
 
 int __wrap_qmp_fd(const struct qmp *qmp)
 {
@@ -270,28 +264,6 @@ bool __wrap_qmp_sending(const struct qmp *qmp)
 {
 	(void)qmp;
 	return false;
-}
-
-/* Nobody watches. */
-void __wrap_progress_identify(struct progress *p, const struct progress_identity *who)
-{
-	(void)p;
-	(void)who;
-}
-
-/* The fuzzer keeps what it has: it needs it for the next run. */
-int __wrap_privileges_begin(enum privileges who, struct failure *why)
-{
-	(void)who;
-	(void)why;
-	return 0;
-}
-
-int __wrap_privileges_settle(enum privileges who, struct failure *why)
-{
-	(void)who;
-	(void)why;
-	return 0;
 }
 
 /* The decoder is a process like any other; what it reads is for fuzz-apply to find. */
@@ -312,18 +284,6 @@ int __wrap_sandbox_seal(struct failure *why)
 {
 	(void)why;
 	return 0;
-}
-
-void __wrap_progress_begin(struct progress *p, bool json, json_t *options)
-{
-	(void)p;
-	(void)json;
-	json_decref(options);
-}
-
-void __wrap_progress_end(struct progress *p)
-{
-	(void)p;
 }
 
 /* ------------------------------------------------------------------------

@@ -62,6 +62,17 @@ cell_end() {
 	[ "$lost$twice$wrong_bytes$debris" = 0000 ]
 }
 
+# run_cells NAME...: each is a test, by the caller's cell NAME; then its next_cell STATUS makes ready for the next
+run_cells() {
+	local name status
+	for name; do
+		status=0
+		cell "$name" || status=$?
+		if [ $status = 0 ]; then ktap_ok "$name"; else ktap_fail "$name"; fi
+		next_cell $status
+	done
+}
+
 # The hosts are a and b; the source is $from, the target $to.
 other_host() { case $1 in a) echo b ;; b) echo a ;; esac; }
 side_of() { case $1 in "$from") echo source ;; "$to") echo target ;; *) echo "$1" ;; esac; }

@@ -151,12 +151,7 @@ ktap_plan $((${#cells[@]} + 1))
 scene_open
 guest_disk_open
 begin_guest a
-for name in "${cells[@]}"; do
-	status=0
-	cell "$name" || status=$?
-	if [ $status = 0 ]; then ktap_ok "$name"; else ktap_fail "$name"; fi
-	next_cell $status
-done
+run_cells "${cells[@]}"
 guest_kill a
 guest_kill b
 guest_disk_close

@@ -14,6 +14,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 # shellcheck source=SCRIPTDIR/../lib/ktap.sh
 . "$here/../lib/ktap.sh"
+# shellcheck source=SCRIPTDIR/../lib/qemu.sh
+. "$here/../lib/qemu.sh"
 # shellcheck source=SCRIPTDIR/kill-cells.sh
 . "$here/kill-cells.sh"
 
@@ -29,7 +31,7 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-qemu=$(qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/\1/p')
+qemu=$(qemu_version qemu-system-x86_64)
 mkdir -p "$top/build/vm"
 folder=$(mktemp -d "$top/build/vm/pair.XXXXXX")
 trap clean_up EXIT
@@ -110,7 +112,7 @@ down() {
 
 # --- a migration
 
-# begin POINT: both agents, one of which stops itself at the point
+# begin POINT: both agents, one of which stops itself at the point; none: neither does
 begin() {
 	order "$to" take_part receive "$1" && order "$from" take_part send "$1" || return 1
 	case $1 in
@@ -120,7 +122,7 @@ begin() {
 }
 
 crosses() {
-	order "$to" take_part receive none && order "$from" take_part send none || return 1
+	begin none || return 1
 	order "$from" end_agent "$from" send && order "$to" end_agent "$to" receive || return 1
 	owner=$to
 	look_at_guest
@@ -220,17 +222,11 @@ next_cell() {
 }
 
 kill_hosts() {
-	local name status
 	mapfile -t cells < <(kill_cells host | grep -E "$only")
 	[ ${#cells[@]} -gt 0 ] || ktap_bail "no cell is called $only"
 	ktap_plan $((${#cells[@]} + 2))
 	open_scene
-	for name in "${cells[@]}"; do
-		status=0
-		cell "$name" || status=$?
-		if [ $status = 0 ]; then ktap_ok "$name"; else ktap_fail "$name"; fi
-		next_cell $status
-	done
+	run_cells "${cells[@]}"
 	ktap_check "both hosts go down, without a complaint" down
 	ktap_end
 }

@@ -5,6 +5,8 @@
 set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
+# shellcheck source=SCRIPTDIR/../lib/qemu.sh
+. "$here/../lib/qemu.sh"
 
 newer=qemu-system-x86_64
 
@@ -12,9 +14,6 @@ newer=qemu-system-x86_64
 older=/.machine/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
 older+=" --library-path /.machine/usr/lib/x86_64-linux-gnu"
 older+=" /.machine/usr/bin/qemu-system-x86_64 -L /.machine/usr/share/qemu -L /.machine/usr/share/seabios"
-
-# version WORDS...: 7.2
-version() { "$@" --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/\1/p'; }
 
 # runs_version HOST VERSION: what QEMU itself says
 runs_version() {
@@ -25,7 +24,7 @@ runs_version() {
 onto() { move "$1" "$2" --verify full && runs_version "$2" "$3"; }
 
 # shellcheck disable=SC2086 # words
-from=$(version $older) to=$(version $newer)
+from=$(qemu_version $older) to=$(qemu_version $newer)
 [ "$from" != "$to" ] || ktap_skip_all "there is one QEMU here, $from"
 GUEST_MACHINE=pc-q35-$from
 

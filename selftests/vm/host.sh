@@ -183,10 +183,10 @@ pair_words() {
 # No cmpxchg16b, which the kernel can do without: QEMU 7.2 may leave rubbish in the flags behind it, the trap flag
 # included, and an interrupt that comes just then makes it last. The kernel dies of a debug exception in kmalloc().
 start_qemu() {
-	local interpreter=(-accel "tcg,thread=multi") cards=()
-	[ -z "$pair" ] || mapfile -t cards < <(pair_words)
+	local interpreter=(-accel "tcg,thread=multi") devices=()
+	[ -z "$pair" ] || mapfile -t devices < <(pair_words)
 	[ "$icount" = 0 ] || interpreter=(-accel "tcg,thread=single" -icount "shift=0")
-	[ "$link" = 0 ] || cards=(-netdev "hubport,id=n0,hubid=0" -netdev "hubport,id=n1,hubid=0"
+	[ "$link" = 0 ] || devices=(-netdev "hubport,id=n0,hubid=0" -netdev "hubport,id=n1,hubid=0"
 		-device "e1000e,netdev=n0,romfile=" -device "e1000e,netdev=n1,romfile=")
 	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 "${interpreter[@]}" -cpu EPYC,+svm,+npt,-cx16 \
 		-smp $((smp + 1)) -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
@@ -197,7 +197,7 @@ start_qemu() {
 		-chardev file,id=out,path="$run/out",append=on -device virtserialport,chardev=out,name=out \
 		-chardev file,id=verdict,path="$run/verdict",append=on -device virtserialport,chardev=verdict,name=verdict \
 		-chardev pipe,id=in,path="$run/in" -device virtserialport,chardev=in,name=in \
-		-device virtio-rng-pci "${cards[@]}" \
+		-device virtio-rng-pci "${devices[@]}" \
 		-fsdev local,id=root,path="$system",security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=root,mount_tag=root \
 		-fsdev local,id=machine,path=/,security_model=none,readonly=on,multidevs=remap \
