@@ -3,8 +3,8 @@
  * The command line.
  *
  * Each subcommand has its options in one table, from which getopt_long(3) reads
- * them. The help texts stand next to the tables; kvmferry(8) and the completion
- * say the same.
+ * them. What the help texts (cli_help.c) say of them, kvmferry(8) and the completion
+ * say, too.
  */
 #include <getopt.h>
 #include <jansson.h>
@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "cli.h"
+#include "cli_help.h"
 #include "cli_view.h"
 #include "codec.h"
 #include "diskshow.h"
@@ -26,152 +27,6 @@
 
 #define MAX_MBIT	1000000
 #define BYTES_PER_MBIT	(1000000 / 8)
-
-#define RUN_DIR_HELP \
-"  --run-dir DIR       where it is shown how migrations come along (" STATE_DIR ")\n"
-
-#define COMMON_HELP \
-"  --state-dir DIR     where owner records are kept (" JOURNAL_DIR ")\n" \
-OUTPUT_HELP
-
-#define OUTPUT_HELP \
-"  --json              one JSON object per line on standard output\n" \
-"  --verbose           say more\n" \
-"  --help              this text\n"
-
-#define TLS_HELP \
-"  --tls-psk FILE      speak TLS; both sides have the same secret key (openssl rand -hex 32)\n" \
-"  --tls-cert FILE     speak TLS; our certificate,\n" \
-"  --tls-key FILE      its key,\n" \
-"  --tls-ca FILE       and the authority that has signed the other side's\n"
-
-static const char send_help[] =
-"Usage: kvmferry send --qmp SOCK --to HOST:PORT [OPTION]...\n"
-"\n"
-"Moves the VM of the QEMU at SOCK to the host where `kvmferry receive` waits.\n"
-"\n"
-"  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
-"  --to HOST:PORT      the target's agent\n"
-"  --from ADDR[,...]   addresses of this host that the streams leave from, in turn\n"
-"  --channels N        data streams, 1 to 16 (2)\n"
-"  --ring MIB          size of each stream's ring, 1, 2, 4 ... 64 (16)\n"
-"  --codec LIST        codecs that RAM may be compressed with, the one that keeps the\n"
-"                      streams busy each time: auto, or one or more of none,lz4,\n"
-"                      lz4hc,zstd,zstd-stream,deflate (auto: none,lz4,zstd,zstd-stream)\n"
-"  --bandwidth MBIT    send no more than so many megabits a second (any)\n"
-"  --cpu-limit PC      percent of one CPU that the kernel's threads may use (any)\n"
-"  --nice N            nice value of these threads, 0 to 19 (0)\n"
-"  --downtime MS       switch over once the blackout is expected to be so short (300)\n"
-"  --max-passes N      switch over after N passes at the latest (30)\n"
-"  --max-slowdown PC   percent of its time that a vCPU may be made to wait if the VM\n"
-"                      writes faster than it can be sent, 0 to 99; 0 never (95)\n"
-"  --group POLICY      how many pages one write fault opens: off, contiguous, dynamic\n"
-"                      or static:N, N a power of two up to 512 (dynamic)\n"
-"  --read-group N      pages that a fault makes readable again, up to 512 (512)\n"
-"  --resend-unchanged  send pages even if the target has their content already\n"
-"  --storage WHAT      cancel: disk requests that can be cancelled are, and the target\n"
-"                      sends them again; drain: wait for all of them (cancel)\n"
-"  --timeout S         give up when a step takes longer (30)\n"
-"  --verify full       before the commit, read all RAM on both sides and compare\n"
-TLS_HELP
-"  --insecure          send RAM in clear text beyond the loopback interface\n"
-"  --keep-source       leave the source's QEMU there afterwards, paused\n"
-RUN_DIR_HELP
-COMMON_HELP
-"\n"
-"Exit status: 0 moved; 1 not moved, the VM stays here as it was; 2 usage;\n"
-"3 nobody runs the VM for certain, and the message says how to decide; 4 moved,\n"
-"but some of its disk may be held there, see kvmferry disk.\n";
-
-static const char receive_help[] =
-"Usage: kvmferry receive --qmp SOCK --listen HOST:PORT [OPTION]...\n"
-"\n"
-"Waits for one VM and runs it in the QEMU at SOCK, which was started with the\n"
-"source's command line plus -incoming defer -S.\n"
-"\n"
-"  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
-"  --listen HOST:PORT  where to wait for the source; not with a socket of systemd's\n"
-"  --timeout S         give up when the source or a step takes longer (30)\n"
-TLS_HELP
-"  --insecure          accept RAM in clear text beyond the loopback interface\n"
-"  --keep-target       leave QEMU there after a failure\n"
-RUN_DIR_HELP
-COMMON_HELP
-"\n"
-"Exit status: 0 the VM runs here; 1 it does not, and nothing was lost; 2 usage;\n"
-"3 the VM belongs here but could not be run, and the message says what to do; 4 it\n"
-"runs here, but some of its disk is held, see kvmferry disk.\n";
-
-static const char check_help[] =
-"Usage: kvmferry check --qmp SOCK [OPTION]...\n"
-"\n"
-"Looks whether the VM of the QEMU at SOCK can be moved, without touching it.\n"
-"\n"
-"  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
-"  --target            look at a QEMU that waits for a VM, with the target's eyes\n"
-COMMON_HELP
-"\n"
-"Exit status: 0 it can; 1 it cannot; 2 usage.\n";
-
-static const char stat_help[] =
-"Usage: kvmferry stat [OPTION]...\n"
-"\n"
-"Tells how the VMs come along that are being moved away from this host.\n"
-"\n"
-"  --pid PID           only the VM of this process\n"
-OUTPUT_HELP
-"\n"
-"Exit status: 0 told, even if there is none; 1 not, or no VM PID; 2 usage.\n";
-
-static const char disk_help[] =
-"Usage: kvmferry disk [OPTION]...\n"
-"\n"
-"Tells what of this host's disks is in doubt, held or guarded since a migration, why,\n"
-"and what to do.\n"
-"\n"
-"  --disk NAME         only the disk that device-mapper calls so\n"
-"  --open              open all that is guarded of it. Only if nothing is in doubt any\n"
-"                      more on the VM's former host, or that host is fenced: a late write\n"
-"                      would land on newer data\n"
-OUTPUT_HELP
-"\n"
-"Exit status: 0 told, even if there is none; 1 not, or no such disk; 2 usage.\n";
-
-static const char recover_help[] =
-"Usage: kvmferry recover [OPTION]...\n"
-"\n"
-"Tells who may run a VM after a crash: from the owner record of this host and, where that\n"
-"is not enough, that of the other one.\n"
-"\n"
-"  --qmp SOCK          QMP socket of the VM's QEMU here. Should the VM run although it\n"
-"                      was committed to the other host, it is stopped\n"
-"  --vm NAME           the VM's UUID, else its name; all that have records if neither is given\n"
-"  --peer FILE         what kvmferry recover --vm NAME --json says on the other\n"
-"                      host; - is standard input\n"
-"  --apply             do it: continue the VM here, or end its QEMU if it is on the other\n"
-"                      host; if it may be on either, have it here\n"
-COMMON_HELP
-"\n"
-"Exit status: 0 it is certain (and done, with --apply), or there is no record; 1 QEMU does\n"
-"not answer; 2 usage; 3 nobody may run it, or the operator decides: the last line says how.\n";
-
-static const char main_help[] =
-"Usage: kvmferry COMMAND [OPTION]...\n"
-"\n"
-"Moves running KVM guests between hosts, with an unmodified QEMU.\n"
-"\n"
-"  send       move a VM away from this host\n"
-"  receive    wait for a VM and run it on this host\n"
-"  check      look whether a VM can be moved\n"
-"  stat       tell how the VMs that are being moved come along\n"
-"  disk       tell what is held of the disks of VMs, and why\n"
-"  recover    tell who may run a VM after a crash, and bring it about\n"
-"  top        show the migrations of this host while they run\n"
-"  report     make a page with pictures of what send --json has written\n"
-"  help       this text, or that of a COMMAND\n"
-"  version    which kvmferry this is\n"
-"\n"
-"kvmferry COMMAND --help tells more; so does kvmferry(8).\n";
 
 /* ------------------------------------------------------------------------
  * Options
@@ -527,7 +382,7 @@ static enum exit_status run_send(int argc, char **argv)
 {
 	struct options o;
 
-	read_qemu_options(&o, argc, argv, send_options, send_help);
+	read_qemu_options(&o, argc, argv, send_options, cli_send_help);
 	if (!o.send.to)
 		die(EXIT_USAGE, "--to HOST:PORT is missing; see kvmferry send --help");
 	return source_run(&o.send);
@@ -537,7 +392,7 @@ static enum exit_status run_receive(int argc, char **argv)
 {
 	struct options o;
 
-	read_qemu_options(&o, argc, argv, receive_options, receive_help);
+	read_qemu_options(&o, argc, argv, receive_options, cli_receive_help);
 	if (!o.receive.listen && !acceptor_inherits())
 		die(EXIT_USAGE, "--listen HOST:PORT is missing; see kvmferry receive --help");
 	if (o.receive.listen && acceptor_inherits())
@@ -578,7 +433,7 @@ static enum exit_status run_check(int argc, char **argv)
 	struct qmp *qmp;
 	int failures;
 
-	read_qemu_options(&o, argc, argv, check_options, check_help);
+	read_qemu_options(&o, argc, argv, check_options, cli_check_help);
 	qmp = qmp_open(o.send.qmp, QMP_TIMEOUT, &why);
 	if (!qmp) {
 		print_check(&o, CHECK_FAIL, "QMP", why.text);
@@ -596,7 +451,7 @@ static enum exit_status run_stat(int argc, char **argv)
 {
 	struct options o;
 
-	read_options(&o, argc, argv, stat_options, stat_help);
+	read_options(&o, argc, argv, stat_options, cli_stat_help);
 	return stat_run(o.pid, o.send.json);
 }
 
@@ -604,7 +459,7 @@ static enum exit_status run_disk(int argc, char **argv)
 {
 	struct options o;
 
-	read_options(&o, argc, argv, disk_options, disk_help);
+	read_options(&o, argc, argv, disk_options, cli_disk_help);
 	if (o.open && !o.disk)
 		die(EXIT_USAGE, "--open needs --disk NAME; see kvmferry disk --help");
 	return diskshow_run(o.disk, o.open, o.send.json);
@@ -614,7 +469,7 @@ static enum exit_status run_recover(int argc, char **argv)
 {
 	struct options o;
 
-	read_options(&o, argc, argv, recover_options, recover_help);
+	read_options(&o, argc, argv, recover_options, cli_recover_help);
 	if (o.recover.apply && !o.send.qmp)
 		die(EXIT_USAGE, "--apply needs --qmp SOCK; see kvmferry recover --help");
 	if (o.recover.peer && !o.recover.vm && !o.send.qmp)
@@ -640,19 +495,19 @@ static const struct {
 	const char *help;
 	enum exit_status (*run)(int argc, char **argv);
 } commands[] = {
-	{ "send",	send_help,	run_send },
-	{ "receive",	receive_help,	run_receive },
-	{ "check",	check_help,	run_check },
-	{ "stat",	stat_help,	run_stat },
-	{ "disk",	disk_help,	run_disk },
-	{ "recover",	recover_help,	run_recover },
+	{ "send",	cli_send_help,	run_send },
+	{ "receive",	cli_receive_help,	run_receive },
+	{ "check",	cli_check_help,	run_check },
+	{ "stat",	cli_stat_help,	run_stat },
+	{ "disk",	cli_disk_help,	run_disk },
+	{ "recover",	cli_recover_help,	run_recover },
 	{ "top",	cli_top_help,	cli_top },
 	{ "report",	cli_report_help, cli_report },
-	{ "help",	main_help,	run_help },
-	{ "version",	main_help,	run_version },
+	{ "help",	cli_main_help,	run_help },
+	{ "version",	cli_main_help,	run_version },
 	/* As options, where habit looks for them. */
-	{ "--help",	main_help,	run_help },
-	{ "--version",	main_help,	run_version },
+	{ "--help",	cli_main_help,	run_help },
+	{ "--version",	cli_main_help,	run_version },
 };
 
 #define COUNT	(sizeof(commands) / sizeof(commands[0]))
@@ -669,14 +524,14 @@ static size_t find_command(const char *name)
 
 static enum exit_status run_help(int argc, char **argv)
 {
-	fputs(argc > 1 ? commands[find_command(argv[1])].help : main_help, stdout);
+	fputs(argc > 1 ? commands[find_command(argv[1])].help : cli_main_help, stdout);
 	return EXIT_DONE;
 }
 
 enum exit_status cli_run(int argc, char **argv)
 {
 	if (argc < 2) {
-		fputs(main_help, stderr);
+		fputs(cli_main_help, stderr);
 		return EXIT_USAGE;
 	}
 	return commands[find_command(argv[1])].run(argc - 1, argv + 1);
