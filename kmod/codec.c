@@ -3,11 +3,11 @@
 
 #include <crypto/acompress.h>
 #include <linux/kvmferry.h>
-#include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "codec.h"
+#include "compat/compat.h"
 #include "fault.h"
 #include "record.h"
 
@@ -133,18 +133,13 @@ bool ferry_codec_ready(struct ferry_codec *codec)
 	       ferry_zstream_ready(&codec->zstream);
 }
 
-/*
- * One piece of memory to another: from 6.15 on that is all that the crypto API's software
- * codecs take.
- */
 static u32 encode(struct ferry_codec *codec, const struct ferry_batch *batch)
 {
 	u32 size = batch->count * PAGE_SIZE, most = most_of(batch->count);
-	struct scatterlist src, dst;
+	struct scatterlist lists[2];
 
-	sg_init_one(&src, batch->data, size);
-	sg_init_one(&dst, batch->bounce, most);
-	acomp_request_set_params(codec->req, &src, &dst, size, most);
+	ferry_acomp_set_memory(codec->req, batch->data, size, batch->bounce,
+			       most, lists);
 	if (crypto_wait_req(crypto_acomp_compress(codec->req), &codec->wait) ||
 	    codec->req->dlen > most)
 		return 0;

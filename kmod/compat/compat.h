@@ -6,9 +6,11 @@
 #ifndef FERRY_COMPAT_H
 #define FERRY_COMPAT_H
 
+#include <crypto/acompress.h>
 #include <linux/bio.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/scatterlist.h>
 #include <linux/shmem_fs.h>
 #include <linux/tracepoint-defs.h>
 
@@ -38,6 +40,27 @@ static inline void ferry_copy_write_hint(struct bio *to, const struct bio *from)
 {
 #ifdef FERRY_HAVE_bi_write_hint
 	to->bi_write_hint = from->bi_write_hint;
+#endif
+}
+
+/*
+ * From one piece of memory to another. Where the crypto API takes addresses, it must have them:
+ * since v6.15 it walks a list in steps of a page, and then its zstd loses the end of a
+ * frame whose last three bytes do not fit into the page that it is at. @lists, for the
+ * others, lives as long as @req uses it.
+ */
+static inline void ferry_acomp_set_memory(struct acomp_req *req,
+					  const void *src, unsigned int slen,
+					  void *dst, unsigned int dlen,
+					  struct scatterlist lists[2])
+{
+#ifdef FERRY_HAVE_acomp_request_set_src_dma
+	acomp_request_set_src_dma(req, src, slen);
+	acomp_request_set_dst_dma(req, dst, dlen);
+#else
+	sg_init_one(&lists[0], src, slen);
+	sg_init_one(&lists[1], dst, dlen);
+	acomp_request_set_params(req, &lists[0], &lists[1], slen, dlen);
 #endif
 }
 
