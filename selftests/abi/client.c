@@ -176,6 +176,7 @@ static void add_channel(int fd, int i)
 
 static void ask(int fd)
 {
+	static struct ferry_group_cell cells[4];
 	static uint64_t bitmap[64];
 	struct ferry_status status = { .flags = draw_below(2) };
 	struct ferry_pending pending = {
@@ -183,11 +184,15 @@ static void ask(int fd)
 	};
 	struct ferry_digest digest = { .block = draw_below(3), .flags = draw_below(2) };
 	struct ferry_group_stats groups = { 0 };
+	struct ferry_group_map map = {
+		.block = draw_below(3), .first = draw_below(2), .count = draw_below(4),
+		.cells = (uintptr_t)cells,
+	};
 	struct ferry_compression_stats compression = { 0 };
 	struct ferry_vm_stats vm = { .pid = draw_rarely(2) ? me.toys->vm.pid : 0 };
 	struct ferry_info info = { 0 };
 
-	switch (draw_below(7)) {
+	switch (draw_below(8)) {
 	case 0:
 		mutated_ioctl(fd, FERRY_STATUS, &status);
 		break;
@@ -205,6 +210,9 @@ static void ask(int fd)
 		break;
 	case 5:
 		mutated_ioctl(fd, FERRY_VM_STATS, &vm);
+		break;
+	case 6:
+		mutated_ioctl(fd, FERRY_GROUP_MAP, &map);
 		break;
 	default:
 		mutated_ioctl(fd, FERRY_INFO, &info);

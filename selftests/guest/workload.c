@@ -372,7 +372,8 @@ static void *work(void *arg)
 
 /*
  * A guest's clock stands still while its VMM has stopped it, so this is what it
- * could notice of a migration, not the length of the blackout.
+ * could notice of a migration, not the length of the blackout. A clock that goes back is
+ * told for whoever looks for the cause: it has been seen on an emulated host.
  */
 static void *watch(void *arg)
 {
@@ -382,7 +383,9 @@ static void *watch(void *arg)
 	for (;; last = now) {
 		sleep_ms(PULSE_MS);
 		now = now_ms();
-		if (now - last > guest.longest_ms + PULSE_MS)
+		if (now < last)
+			say("the clock went back by %u ms", (unsigned int)(last - now));
+		else if (now - last > guest.longest_ms + PULSE_MS)
 			guest.longest_ms = now - last - PULSE_MS;
 	}
 	return NULL;

@@ -56,8 +56,10 @@ disk_count() {
 # disk_has HOST WHAT N: N of them at least
 disk_has() { [ "$(disk_count "$1" "$2")" -ge "$3" ]; }
 
-# Requests that are with the storage for longer than any migration here takes: ms
-SLOW=200000
+# Requests that are with the storage for longer than a test waits for anything, on a busy machine, too: ms. And a blackout that has
+# not waited for one of them.
+SLOW=2000000
+SHORT=50000
 
 # Where the VM is, and where it goes next.
 from=a to=b
@@ -142,7 +144,7 @@ moves() {
 	arrive 0 0 || return 1
 	tell_done $from
 	told $from 'done' ".requests_cancelled >= $flying and .writes_in_doubt >= 1 and .held == false and
-		.blackout_ms < $SLOW / 4" && well $to && turn
+		.blackout_ms < $SHORT" && well $to && turn
 }
 
 # anew: a guest on host a, with a blank disk
