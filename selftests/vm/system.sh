@@ -6,7 +6,8 @@
 #   system.sh path SUITE [COMPILER]         its folder; made, with packages from the network, if it is not there
 #   system.sh run SUITE COMMAND ARGS...     run a command in it; the project and the kernels lie where they lie here
 #
-# SUITE is a suite of backports, such as trixie-backports: what it has is taken from there, the rest from the suite below.
+# SUITE is a suite, such as trixie, or one of backports, such as trixie-backports: what that has is taken from there, the rest
+# from the suite below.
 # To have newer packages, remove CACHE/systems/SUITE.
 set -eu
 
@@ -51,13 +52,15 @@ names() { awk 'NF { print $1 }' <<<"$packages"; }
 recipe() { names | tr '\n' ' '; }
 
 make_system() {
-	local system=$1 suite=$2 compiler=$3 mirror=http://deb.debian.org/debian log=$1.log
+	local system=$1 suite=$2 compiler=$3 base=${2%-backports} mirror=http://deb.debian.org/debian log=$1.log sources
 	[ "$(id -u)" = 0 ] || die "only root can make a system of $suite"
 	echo "system.sh: fetching a system of $suite" >&2
 	rm -rf "$system"
+	sources=("deb $mirror $base main")
+	[ "$suite" = "$base" ] || sources+=("deb $mirror $suite main")
 	mmdebstrap --quiet --variant=apt --include="$(names | paste -sd,),$compiler" \
 		--aptopt="APT::Default-Release \"$suite\"" --aptopt='APT::Install-Recommends "false"' \
-		"${suite%-backports}" "$system" "deb $mirror ${suite%-backports} main" "deb $mirror $suite main" >"$log" 2>&1 || {
+		"$base" "$system" "${sources[@]}" >"$log" 2>&1 || {
 		tail -n 10 "$log" >&2
 		die "no system of $suite"
 	}
