@@ -14,7 +14,11 @@
 #include <sys/types.h>
 #include <openssl/types.h>
 
-#define CONNECTION_RECORD	16384u	/* most bytes that TLS hands out at a time */
+/*
+ * Most bytes that TLS hands out at a time. A record has 16384 at most, but a kernel that
+ * decrypts joins records, as far as they fit into the library's buffer for one.
+ */
+#define CONNECTION_RECORD	(17u << 10)
 
 /**
  * struct connection - a connection

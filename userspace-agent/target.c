@@ -90,31 +90,6 @@ static void drop_control(struct target *t)
 	t->why = (struct failure){ 0 };
 }
 
-/*
- * One migration at a time. But whoever has not said HELLO yet has no claim: a source
- * says it in its first breath.
- */
-static void welcome_control(struct target *t, struct arrival *arrival)
-{
-	struct failure why = { 0 };
-
-	if (t->begun) {
-		turn_away(arrival, "this target is busy with another migration");
-		return;
-	}
-	if (t->control.link.fd >= 0) {
-		fail(&t->why, "a newer one waits, and it has not said HELLO");
-		drop_control(t);
-	}
-	if (frames_open(&t->control, &arrival->link, &why)) {
-		log_warn("cannot serve %s: %s", arrival->peer, why.text);
-		return;
-	}
-	memcpy(t->peer, arrival->peer, sizeof(t->peer));
-	memcpy(t->id, arrival->preamble.id, sizeof(t->id));
-	t->hello_by = clock_ms() + HELLO_TIMEOUT;
-}
-
 /* In the decoder: it speaks to nobody, and has no use for our keys. */
 static void forget_peers(void *opaque)
 {
@@ -149,19 +124,6 @@ static int welcome_stream(struct target *t, struct arrival *arrival)
 	return landing_is_ready(&t->landing) ? start_decoder(t) : 0;
 }
 
-static int on_arrivals(struct target *t)
-{
-	struct arrival arrival;
-
-	while (acceptor_next(&t->acceptor, &arrival)) {
-		if (arrival.preamble.kind == WIRE_CONTROL)
-			welcome_control(t, &arrival);
-		else if (welcome_stream(t, &arrival))
-			return -1;
-	}
-	return 0;
-}
-
 static int on_control(struct target *t)
 {
 	int n;
@@ -184,6 +146,50 @@ static int on_control(struct target *t)
 	if (t->begun)
 		return -1;
 	drop_control(t);
+	return 0;
+}
+
+/*
+ * One migration at a time. But whoever has not said HELLO yet has no claim: a source
+ * says it in its first breath.
+ */
+static int welcome_control(struct target *t, struct arrival *arrival)
+{
+	struct failure why = { 0 };
+
+	if (t->begun) {
+		turn_away(arrival, "this target is busy with another migration");
+		return 0;
+	}
+	if (t->control.link.fd >= 0) {
+		fail(&t->why, "a newer one waits, and it has not said HELLO");
+		drop_control(t);
+	}
+	if (frames_open(&t->control, &arrival->link, &why)) {
+		log_warn("cannot serve %s: %s", arrival->peer, why.text);
+		return 0;
+	}
+	memcpy(t->peer, arrival->peer, sizeof(t->peer));
+	memcpy(t->id, arrival->preamble.id, sizeof(t->id));
+	t->hello_by = clock_ms() + HELLO_TIMEOUT;
+	/* HELLO may have come with the preamble: then poll() does not see it any more. */
+	return on_control(t);
+}
+
+static int on_arrivals(struct target *t)
+{
+	struct arrival arrival;
+
+	while (acceptor_next(&t->acceptor, &arrival)) {
+		int result;
+
+		if (arrival.preamble.kind == WIRE_CONTROL)
+			result = welcome_control(t, &arrival);
+		else
+			result = welcome_stream(t, &arrival);
+		if (result)
+			return -1;
+	}
 	return 0;
 }
 
