@@ -19,6 +19,7 @@
 #include "cli_view.h"
 #include "codec.h"
 #include "diskshow.h"
+#include "domain.h"
 #include "policy.h"
 #include "recover.h"
 #include "source.h"
@@ -40,7 +41,7 @@ enum option_key {
 	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
 	OPT_STORAGE, OPT_DISK, OPT_OPEN, OPT_VM, OPT_PEER, OPT_APPLY,
-	OPT_RUN_DIR,
+	OPT_RUN_DIR, OPT_DOMAIN, OPT_DOMAIN_XML, OPT_WAIT,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
 
@@ -82,6 +83,7 @@ static const struct option send_options[] = {
 	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-source", no_argument, NULL, OPT_KEEP_SOURCE },
+	{ "domain", required_argument, NULL, OPT_DOMAIN },
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	COMMON_OPTIONS
 };
@@ -92,12 +94,15 @@ static const struct option receive_options[] = {
 	TLS_OPTIONS,
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-target", no_argument, NULL, OPT_KEEP_TARGET },
+	{ "domain-xml", required_argument, NULL, OPT_DOMAIN_XML },
+	{ "wait", required_argument, NULL, OPT_WAIT },
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	COMMON_OPTIONS
 };
 
 static const struct option check_options[] = {
 	{ "target", no_argument, NULL, OPT_TARGET },
+	{ "domain", required_argument, NULL, OPT_DOMAIN },
 	COMMON_OPTIONS
 };
 
@@ -128,6 +133,7 @@ struct options {
 	pid_t pid;
 	const char *disk;
 	bool open;
+	const char *domain, *domain_xml;
 };
 
 static unsigned long number(const char *option, const char *text,
@@ -314,6 +320,15 @@ static void set_option(struct options *o, enum option_key key, const char *value
 	case OPT_RUN_DIR:
 		o->send.run_dir = value;
 		break;
+	case OPT_WAIT:
+		o->receive.wait_s = (unsigned int)number("wait", value, 1, 86400);
+		break;
+	case OPT_DOMAIN:
+		o->domain = value;
+		break;
+	case OPT_DOMAIN_XML:
+		o->domain_xml = value;
+		break;
 	case OPT_JSON:
 		o->send.json = true;
 		break;
@@ -362,10 +377,15 @@ static void read_options(struct options *o, int argc, char **argv,
 static void read_qemu_options(struct options *o, int argc, char **argv,
 			      const struct option *table, const char *help)
 {
+	bool domain;
+
 	read_options(o, argc, argv, table, help);
-	if (!o->send.qmp)
+	domain = o->domain || o->domain_xml;
+	if (!o->send.qmp && !domain)
 		die(EXIT_USAGE, "--qmp SOCK is missing; see kvmferry %s --help",
 		    argv[0]);
+	if (o->send.qmp && domain)
+		die(EXIT_USAGE, "--qmp %s: the socket is known from the domain", o->send.qmp);
 	o->receive.qmp = o->send.qmp;
 	o->receive.state_dir = o->send.state_dir;
 	o->receive.run_dir = o->send.run_dir;
@@ -378,6 +398,33 @@ static void read_qemu_options(struct options *o, int argc, char **argv,
  * Subcommands
  * ------------------------------------------------------------------------ */
 
+/* The VM of a domain of libvirt's. */
+static enum exit_status send_domain(const struct options *o)
+{
+	struct source_options send = o->send;
+	struct failure why = { 0 };
+	struct domain d;
+
+	if (send.keep_source)
+		die(EXIT_USAGE, "--keep-source with --domain: libvirt would offer to resume what must not run again");
+	if (domain_leave(&d, o->domain, &why))
+		die(EXIT_FAILED, "%s", why.text);
+	send.qmp = d.qmp;
+	return domain_close(&d, (enum exit_status)source_run(&send));
+}
+
+static enum exit_status receive_domain(const struct options *o)
+{
+	struct target_options receive = o->receive;
+	struct failure why = { 0 };
+	struct domain d;
+
+	if (domain_enter(&d, o->domain_xml, receive.keep_target, &why))
+		die(EXIT_FAILED, "%s", why.text);
+	receive.qmp = d.qmp;
+	return domain_close(&d, (enum exit_status)target_run(&receive));
+}
+
 static enum exit_status run_send(int argc, char **argv)
 {
 	struct options o;
@@ -385,6 +432,8 @@ static enum exit_status run_send(int argc, char **argv)
 	read_qemu_options(&o, argc, argv, send_options, cli_send_help);
 	if (!o.send.to)
 		die(EXIT_USAGE, "--to HOST:PORT is missing; see kvmferry send --help");
+	if (o.domain)
+		return send_domain(&o);
 	return source_run(&o.send);
 }
 
@@ -398,6 +447,8 @@ static enum exit_status run_receive(int argc, char **argv)
 	if (o.receive.listen && acceptor_inherits())
 		die(EXIT_USAGE, "--listen %s: systemd has passed a socket to listen at, so it is not needed",
 		    o.receive.listen);
+	if (o.domain_xml)
+		return receive_domain(&o);
 	return target_run(&o.receive);
 }
 
@@ -424,26 +475,40 @@ static void print_check(void *opaque, enum check_result result, const char *name
 	json_decref(object);
 }
 
-static enum exit_status run_check(int argc, char **argv)
+/* Returns the number of failures. */
+static int check_qemu(struct options *o)
 {
 	struct vmdisks disks;
 	struct ramblocks rams;
 	struct failure why = { 0 };
-	struct options o;
-	struct qmp *qmp;
+	struct qmp *qmp = qmp_open(o->send.qmp, QMP_TIMEOUT, &why);
 	int failures;
 
-	read_qemu_options(&o, argc, argv, check_options, cli_check_help);
-	qmp = qmp_open(o.send.qmp, QMP_TIMEOUT, &why);
 	if (!qmp) {
-		print_check(&o, CHECK_FAIL, "QMP", why.text);
-		return EXIT_FAILED;
+		print_check(o, CHECK_FAIL, "QMP", why.text);
+		return 1;
 	}
-	failures = check_vm(qmp, o.side, o.send.state_dir, &rams, &disks, print_check,
-			    &o, NULL);
+	failures = check_vm(qmp, o->side, o->send.state_dir, &rams, &disks, print_check,
+			    o, NULL);
 	vmdisks_close(&disks);
 	ramblocks_close(&rams);
 	qmp_close(qmp);
+	return failures;
+}
+
+static enum exit_status run_check(int argc, char **argv)
+{
+	char qmp[DOMAIN_SOCKET];
+	struct options o;
+	int failures = 0;
+
+	read_qemu_options(&o, argc, argv, check_options, cli_check_help);
+	if (o.domain) {
+		failures = domain_check(o.domain, qmp, print_check, &o);
+		o.send.qmp = qmp[0] ? qmp : NULL;
+	}
+	if (o.send.qmp)
+		failures += check_qemu(&o);
 	return failures ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -26,10 +26,12 @@ OUTPUT_HELP
 
 const char cli_send_help[] =
 "Usage: kvmferry send --qmp SOCK --to HOST:PORT [OPTION]...\n"
+"       kvmferry send --domain NAME --to HOST:PORT [OPTION]...\n"
 "\n"
 "Moves the VM of the QEMU at SOCK to the host where `kvmferry receive` waits.\n"
 "\n"
 "  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
+"  --domain NAME       instead, the domain of libvirt's that this VM is\n"
 "  --to HOST:PORT      the target's agent\n"
 "  --from ADDR[,...]   addresses of this host that the streams leave from, in turn\n"
 "  --channels N        data streams, 1 to 16 (2)\n"
@@ -64,13 +66,18 @@ COMMON_HELP
 
 const char cli_receive_help[] =
 "Usage: kvmferry receive --qmp SOCK --listen HOST:PORT [OPTION]...\n"
+"       kvmferry receive --domain-xml FILE --listen HOST:PORT [OPTION]...\n"
 "\n"
 "Waits for one VM and runs it in the QEMU at SOCK, which was started with the\n"
 "source's command line plus -incoming defer -S.\n"
 "\n"
 "  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
+"  --domain-xml FILE   instead, have libvirt start a domain for it, and define it once\n"
+"                      it has come, from what virsh dumpxml --migratable prints at the\n"
+"                      source; - is standard input\n"
 "  --listen HOST:PORT  where to wait for the source; not with a socket of systemd's\n"
 "  --timeout S         give up when the source or a step takes longer (30)\n"
+"  --wait S            give up when no source has come for so long (any time)\n"
 TLS_HELP
 "  --insecure          accept RAM in clear text beyond the loopback interface\n"
 "  --keep-target       leave QEMU there after a failure\n"
@@ -83,10 +90,13 @@ COMMON_HELP
 
 const char cli_check_help[] =
 "Usage: kvmferry check --qmp SOCK [OPTION]...\n"
+"       kvmferry check --domain NAME [OPTION]...\n"
 "\n"
 "Looks whether the VM of the QEMU at SOCK can be moved, without touching it.\n"
 "\n"
 "  --qmp SOCK          QMP socket of QEMU, one that nobody else uses\n"
+"  --domain NAME       instead, the domain of libvirt's that this VM is; its XML is\n"
+"                      looked at, too, and what has to be put in is told\n"
 "  --target            look at a QEMU that waits for a VM, with the target's eyes\n"
 COMMON_HELP
 "\n"

@@ -197,7 +197,7 @@ static int refuse_filesystem(const struct ramblock *b, struct failure *why)
 		return fail(why, "RAM block %s is on hugetlbfs, whose pages cannot be tracked; put its mem-path on tmpfs mounted with huge=within_size instead",
 			    b->name);
 	if (fs.f_type != TMPFS_MAGIC)
-		return fail(why, "RAM block %s is the file %s, which is not on tmpfs; give it a mem-path on tmpfs, such as /dev/shm/NAME",
+		return fail(why, "RAM block %s is the file %s, which is not on tmpfs; give it a mem-path on tmpfs, such as /dev/shm/NAME (libvirt: memory_backing_dir in qemu.conf)",
 			    b->name, b->path);
 	return 0;
 }

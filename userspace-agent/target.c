@@ -299,6 +299,8 @@ static int on_time(struct target *t)
 		return -1;
 	switch (t->stage) {
 	case TARGET_WAITING:
+		if (t->options->wait_s && !clock_left(t->source_by))
+			return fail(&t->why, "no source has come for %u s", t->options->wait_s);
 		if (t->control.link.fd < 0 || clock_left(t->hello_by))
 			return 0;
 		fail(&t->why, "it did not say what it wants to migrate");
@@ -326,7 +328,7 @@ static struct pollfd wait_for(int fd, int events)
 /* What to wait for, and how long: ms. */
 static int fill_poll(struct target *t, struct pollfd p[IN_COUNT])
 {
-	bool busy = t->stage != TARGET_WAITING || t->control.link.fd >= 0;
+	bool busy = t->stage != TARGET_WAITING || t->control.link.fd >= 0 || t->options->wait_s;
 	bool deaf = t->stage == TARGET_COMMITTED || tunnel_is_full(&t->tunnel);
 	int control = t->control.link.fd >= 0 ? frames_events(&t->control) : 0;
 	int tunnel = t->tunnel.fd >= 0 ? tunnel_events(&t->tunnel, &t->control) : 0;
@@ -391,6 +393,7 @@ static int prepare(struct target *t)
 	    acceptor_open(&t->acceptor, t->options->listen, t->tls,
 			  t->options->insecure, &t->why))
 		return -1;
+	t->source_by = clock_ms() + (int64_t)t->options->wait_s * 1000;
 	log_info("waiting for a source at %s", t->acceptor.name);
 	/* A service whose start has succeeded is one that a source can connect to. */
 	sd_notifyf(true, "READY=1\nSTATUS=waiting for a source at %s", t->acceptor.name);

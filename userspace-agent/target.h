@@ -36,6 +36,7 @@
  * @run_dir:	where to publish how it comes along, see state.h
  * @timeout_s:	seconds without a sign of life of the other side before the
  *		migration is given up, and seconds that QEMU may take for one step
+ * @wait_s:	seconds that no source may have come for; 0: any
  * @keep_target: leave the target's QEMU running after a failure, for a look at it
  */
 struct target_options {
@@ -47,6 +48,7 @@ struct target_options {
 	const char *state_dir;
 	const char *run_dir;
 	unsigned int timeout_s;
+	unsigned int wait_s;
 	bool keep_target;
 };
 
@@ -74,6 +76,7 @@ enum target_stage {
  * @control:	the control connection, its fd -1 without one
  * @peer:	address of the source
  * @id:		of the migration
+ * @source_by:	when a source must have come, clock_ms(), if it must
  * @hello_by:	when HELLO must be here, clock_ms()
  * @hello:	what the source said
  * @journal:	the owner record
@@ -100,6 +103,7 @@ struct target {
 	struct frames control;
 	char peer[TRANSPORT_NAME_SIZE];
 	uint8_t id[WIRE_ID_SIZE];
+	int64_t source_by;
 	int64_t hello_by;
 	struct wire_hello hello;
 	struct journal journal;
@@ -124,7 +128,7 @@ static inline int64_t target_timeout_ms(const struct target *t)
  * target_run - receive one VM
  * @options:	what was asked
  *
- * Waits for a source without a limit of time, then takes part in one migration.
+ * Waits for a source, without a limit of time if none is given, then takes part in one migration.
  *
  * Every failure has been told when this returns.
  *

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Running virsh. What it reads and writes are files in memory: nothing has to be read while it runs.
+ */
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "virsh.h"
+
+#define ARGUMENTS	16
+
+enum { IN, OUT, ERR, FILES };
+
+static void close_files(int file[FILES])
+{
+	for (int i = 0; i < FILES; i++)
+		if (file[i] >= 0)
+			close(file[i]);
+}
+
+static int open_files(int file[FILES], const char *input, struct failure *why)
+{
+	size_t size = input ? strlen(input) : 0;
+
+	for (int i = 0; i < FILES; i++)
+		file[i] = memfd_create("virsh", MFD_CLOEXEC);
+	if (file[IN] >= 0 && file[OUT] >= 0 && file[ERR] >= 0 &&
+	    pwrite(file[IN], input ? input : "", size, 0) == (ssize_t)size)
+		return 0;
+	fail(why, "cannot run virsh: %s", strerror(errno));
+	close_files(file);
+	return -1;
+}
+
+/* All of a file, with a NUL. */
+static char *read_file(int fd)
+{
+	char *text = malloc(VIRSH_MAX + 1);
+	ssize_t n = text ? pread(fd, text, VIRSH_MAX, 0) : 0;
+
+	if (text)
+		text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+/* It may say more than one thing; the first is why. Without its "error: ". */
+static void tell(int fd, const char *command, struct failure *why)
+{
+	static const char prefix[] = "error: ";
+	char *said = read_file(fd), *words = said ? said : "";
+
+	if (!strncmp(words, prefix, sizeof(prefix) - 1))
+		words += sizeof(prefix) - 1;
+	fail(why, "virsh %s: %.*s", command, (int)strcspn(words, "\n"),
+	     *words ? words : "it gives no reason");
+	free(said);
+}
+
+static int run(const char *const argv[], int file[FILES], struct failure *why)
+{
+	posix_spawn_file_actions_t actions;
+	int error, status = 0;
+	pid_t pid;
+
+	/* dominfo is read, so it has to be in English */
+	setenv("LC_ALL", "C", 1);
+	posix_spawn_file_actions_init(&actions);
+	for (int i = 0; i < FILES; i++)
+		posix_spawn_file_actions_adddup2(&actions, file[i], i);
+	error = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (error == ENOENT)
+		return fail(why, "there is no virsh on this host; install libvirt's clients, or use --qmp instead of --domain");
+	if (error)
+		return fail(why, "cannot run virsh: %s", strerror(error));
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return fail(why, "cannot wait for virsh: %s", strerror(errno));
+	if (status)
+		tell(file[ERR], argv[2], why);
+	return status ? -1 : 0;
+}
+
+char *virsh(const char *input, struct failure *why, const char *command, ...)
+{
+	const char *argv[ARGUMENTS] = { "virsh", "-q", command };
+	char *said = NULL;
+	int file[FILES];
+	va_list args;
+
+	va_start(args, command);
+	for (int n = 3; n < ARGUMENTS - 1 && (argv[n] = va_arg(args, const char *)); n++)
+		;
+	va_end(args);
+	if (open_files(file, input, why))
+		return NULL;
+	if (!run(argv, file, why)) {
+		said = read_file(file[OUT]);
+		if (!said)
+			fail(why, "cannot run virsh: no memory");
+	}
+	close_files(file);
+	return said;
+}
