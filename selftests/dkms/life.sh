@@ -111,13 +111,20 @@ open_copy() {
 }
 
 if [ "$what" = install ]; then
-	[ "$saved/stamp" -ot "$packages/stamp" ] || exit 0
+	# what dpkg knows is part of what is kept: as long as nothing else is installed here
+	for than in "$packages/stamp" "$(selftests/vm/kernel.sh system "$kernel")/var/lib/dpkg/status" "$0" selftests/dkms/copy.sh; do
+		[ ! "$saved/stamp" -ot "$than" ] || rm -rf "$saved"
+	done
+	[ ! -e "$saved/stamp" ] || exit 0
+	mkdir -p "$saved.new"
+	touch "$saved.new/stamp"
 	open_copy
 	add_kernel "$kernel"
 	copy_begin
 	install now kvmferry kvmferry-dkms kvmferry-dev
 	copy_save "$saved"
-	touch "$saved/stamp"
+	mv "$saved.new/stamp" "$saved"
+	rmdir "$saved.new"
 	exit
 fi
 

@@ -155,7 +155,7 @@ journal_tells() {
 	local unit=$1 result=$2 id
 	id=$(journalctl -q -o json -u "$unit" "MESSAGE_ID=$ended" | jq -rs 'last | .MIGRATION_ID')
 	journal "length > 0 and all(.RESULT == \"$result\" and ._SYSTEMD_UNIT == \"$unit\" and .ROLE == \"target\")" "MESSAGE_ID=$ended" "MIGRATION_ID=$id" &&
-		journal 'length > 1' "MIGRATION_ID=$id" && journal 'length > 1' VM="$GUEST_UUID"
+		journal 'length > 0' "MIGRATION_ID=$id" && journal 'length > 1' VM="$GUEST_UUID"
 }
 
 arrived() {
@@ -208,7 +208,8 @@ ktap_check "the next one comes by the service" send
 ktap_check "which has succeeded" ends kvmferry-receive@vm1.service success 0
 ktap_check "the guest runs there" arrived
 ktap_check "the journal tells of it by VM, migration and message" journal_tells kvmferry-receive@vm1.service running
-move_back
+guest_kill b
+guest_start a
 
 by_socket
 ktap_check "a socket listens, and nothing runs" idle_socket $GUEST_PORT
