@@ -7,6 +7,7 @@
 #	copy_share FOLDERS...            these are the same in there as out here
 #	copy_run COMMAND...              in it
 #	copy_begin                       from now on changes count
+#	copy_except FOLDER               what is in there by now does not (a path without / at its beginning, and without links)
 #	copy_save FOLDER                 all changes go there, and which of them count
 #	copy_leftovers                   what has changed since, a path a line; "gone: PATH", "changed: PATH"
 #	copy_leftovers_are TEXT          on one line
@@ -53,6 +54,8 @@ copy_apt() { copy_run apt-get -qq -y -o APT::Default-Release= -o Dpkg::Use-Pty=0
 copy_paths() { find "$copy/upper" -mindepth 1 -printf '%y %P\n'; }
 
 copy_begin() { copy_paths >"$copy/known"; }
+
+copy_except() { (cd "$copy/upper" && find "$1" -printf '%y %p\n') >>"$copy/known"; }
 
 # (Nobody reads the caches, and they are large.)
 copy_save() {

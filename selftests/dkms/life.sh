@@ -33,6 +33,8 @@ saved=$packages/installed-$kernel
 cache=$(dirname "$(selftests/vm/kernel.sh modules "$kernel")")
 release=$(selftests/vm/kernel.sh release "$kernel")
 
+# of a make that called us, for those in there
+unset MAKEFLAGS MAKELEVEL MFLAGS
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # add_kernel NAME: what dkms and depmod look at, of its image and headers

@@ -86,8 +86,9 @@ purge() {
 
 ktap_plan 20
 copy_open / /run/packages "$saved"
-tree=$copy/root/lib/modules/$release
-small_module_tree "$tree"
+tree=usr/lib/modules/$release
+small_module_tree "$copy/root/$tree"
+copy_except "$tree/kernel"
 depmod -b "$copy/root" "$release"
 mount --bind "$copy/root/bin/true" "$copy/root/usr/lib/dkms/common.postinst"
 
@@ -117,6 +118,6 @@ release
 ktap_check "and can go now" rmmod kvmferry
 ktap_check "nothing is left" copy_leftovers_are ""
 ktap_check "dpkg knows them no more" is_in "$(copy_list)" ""
-touch "$tree/kernel/kvmferry.ko"
-ktap_check "what is planted is found" copy_leftovers_are "*/kernel/kvmferry.ko"
+touch "$copy/root/$tree/kernel/kvmferry.ko"
+ktap_check "what is planted is found" copy_leftovers_are "/$tree/kernel/kvmferry.ko"
 ktap_end
