@@ -240,6 +240,11 @@ if [ $build = 1 ]; then
 	done
 	run_unit_tests
 	start on_machine model/switchover timeout -k 5 300 "$here/model/check.sh"
+	for kernel in 6.12 7.3; do
+		case " ${kernels//$'\n'/ } " in
+		*" $kernel "*) start on_machine "dkms/life-$kernel" timeout -k 5 600 "$here/dkms/life.sh" "$kernel" ;;
+		esac
+	done
 fi
 if [ $whole = 1 ]; then
 	start on_machine fuzz make fuzz SECONDS_EACH=10

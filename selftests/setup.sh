@@ -44,6 +44,11 @@ mmdebstrap              systems of other suites of Debian
 dkms                    the test that installs the module as a user would
 debhelper               the Debian packages
 dh-dkms                 the Debian packages
+udev                    the test of the packages
+man-db                  the test of the packages
+bash-completion         the test of the packages
+systemd                 the test of the agent as a service
+openssl                 keys of the TLS tests
 lintian                 lint, of the Debian packages
 sparse                  lint
 clang                   fuzzing

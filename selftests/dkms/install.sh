@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What dkms built (build.sh) it also installs where modprobe finds it, and removes without a trace.
 . "$(dirname "$0")/../lib/ktap.sh"
+. "$(dirname "$0")/small-tree.sh"
 
 # the other tests are to keep their modules, see below
 [ "${1:-}" = unshared ] || exec unshare -m "$0" unshared
@@ -11,23 +12,12 @@ version=$(cat VERSION)
 release=$(uname -r)
 name=kvmferry/$version
 
-# dkms runs depmod, which reads every module there is: minutes in here. Leave only those that ours depends on.
-small_module_tree() {
-	modules=/lib/modules/$release
-	mkdir -p /run/modules/kernel
-	cp "$modules"/modules.builtin* "$modules"/modules.order /run/modules/
-	for module in $(modinfo -F depends "$KVMFERRY_KO" | tr , ' '); do
-		modprobe --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
-	done | sort -u | xargs -r cp -t /run/modules/kernel
-	ln -s "$(readlink -f "$modules/build")" /run/modules/build
-	mount --bind /run/modules "$modules"
-	depmod "$release"
-}
-
 [ -e "$work/stamp" ] || ktap_bail "not built: $work"
 
 ktap_plan 7
-small_module_tree
+small_module_tree /run/modules
+mount --bind /run/modules "/lib/modules/$release"
+depmod "$release"
 cp -r "$work/usr/src/kvmferry-$version" /usr/src/
 mkdir -p /var/lib/dkms
 cp -a "$work/tree/kvmferry" /var/lib/dkms/

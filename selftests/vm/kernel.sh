@@ -84,8 +84,9 @@ relocate_headers() {
 	local root=$1 release=$2 link
 	find "$root/usr/src" -maxdepth 2 -name Makefile -type f \
 		-exec sed -i -E "s#^(include |KBUILD_OUTPUT=)/usr/src/#\\1$root/usr/src/#" {} +
-	for link in build source; do
-		ln -sfn "$root$(readlink "$root/lib/modules/$release/$link")" "$root/lib/modules/$release/$link"
+	for link in "$root/lib/modules/$release"/{build,source}; do
+		# newer packages have relative ones
+		[[ $(readlink "$link") != /* ]] || ln -sfn "$root$(readlink "$link")" "$link"
 	done
 }
 
