@@ -146,7 +146,8 @@ static void drop(struct half_open *h, const char *because)
 
 /*
  * One of ours, yet not one that we can serve, as after an update of one host only: it
- * is told why, as far as that costs no time.
+ * is told why, as far as that costs no time. Then it is listened to until it hangs up, or its time is
+ * over: what was not read would have the kernel reset the connection, answer and all.
  */
 static void refuse(struct half_open *h, const char *because)
 {
@@ -156,9 +157,19 @@ static void refuse(struct half_open *h, const char *because)
 
 	wire_put_frame(bytes, WIRE_ABORT, (uint32_t)len);
 	connection_write(&h->link, bytes, WIRE_FRAME_SIZE + (size_t)len);
-	/* What was not read would have the kernel reset the connection, answer and all. */
-	connection_read(&h->link, bytes, sizeof(bytes));
-	drop(h, because);
+	shutdown(h->link.fd, SHUT_WR);
+	h->refused = true;
+	log_info("dropped a connection from %s: %s", h->peer, because);
+}
+
+/* After refuse(). */
+static void hear_out(struct half_open *h)
+{
+	uint8_t bytes[4096];
+	ssize_t n = connection_read(&h->link, bytes, sizeof(bytes));
+
+	if (!n || (n < 0 && errno != EAGAIN && errno != EINTR) || clock_ms() >= h->deadline)
+		connection_close(&h->link);
 }
 
 /* A free place; if there is none, the oldest connection's. */
@@ -172,7 +183,10 @@ static struct half_open *make_place(struct acceptor *a)
 		if (a->half[i].deadline < oldest->deadline)
 			oldest = &a->half[i];
 	}
-	drop(oldest, "newer connections wait, and it has not said what it wants");
+	if (oldest->refused)
+		connection_close(&oldest->link);
+	else
+		drop(oldest, "newer connections wait, and it has not said what it wants");
 	return oldest;
 }
 
@@ -213,6 +227,10 @@ static bool read_on(struct half_open *h, struct wire_preamble *preamble)
 	ssize_t n;
 	bool wait;
 
+	if (h->refused) {
+		hear_out(h);
+		return false;
+	}
 	if (tls_missed(&h->link)) {
 		refuse(h, "this target speaks TLS alone: send takes --tls-psk, or --tls-cert and others");
 		return false;

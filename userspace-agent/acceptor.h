@@ -26,6 +26,7 @@
  * struct half_open - a connection whose preamble is not complete
  * @link:	the connection; closed if this place is free
  * @deadline:	when patience ends, monotonic milliseconds
+ * @refused:	it was told why, and nothing that it says matters any more
  * @have:	bytes of the preamble so far
  * @bytes:	those bytes
  * @peer:	its address, for the log
@@ -33,6 +34,7 @@
 struct half_open {
 	struct connection link;
 	int64_t deadline;
+	bool refused;
 	size_t have;
 	uint8_t bytes[WIRE_PREAMBLE_SIZE];
 	char peer[TRANSPORT_NAME_SIZE];

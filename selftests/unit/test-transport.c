@@ -299,10 +299,17 @@ static void test_another_version_is_told_so(void **state)
 	do {
 		assert_false(go_on(p));
 	} while (!p->messages);
+	/* What it says meanwhile does not cost it the answer. */
+	assert_int_equal(send(c.fd, answer, sizeof(answer), 0), sizeof(answer));
+	assert_false(go_on(p));
 	assert_true(recv(c.fd, answer, sizeof(answer) - 1, 0) > WIRE_FRAME_SIZE);
 	assert_memory_equal(answer, "KF\0\12", 4);
 	assert_non_null(strstr(answer + WIRE_FRAME_SIZE, "version"));
 	connection_close(&c);
+	do {
+		assert_false(go_on(p));
+	} while (half_open(p));
+	assert_int_equal(p->messages, 1);
 }
 
 static void test_closing_early(void **state)
