@@ -159,7 +159,7 @@ static void refuse(struct half_open *h, const char *because)
 	connection_write(&h->link, bytes, WIRE_FRAME_SIZE + (size_t)len);
 	shutdown(h->link.fd, SHUT_WR);
 	h->refused = true;
-	log_info("dropped a connection from %s: %s", h->peer, because);
+	log_info("refused a connection from %s: %s", h->peer, because);
 }
 
 /* After refuse(). */
@@ -188,6 +188,22 @@ static struct half_open *make_place(struct acceptor *a)
 	else
 		drop(oldest, "newer connections wait, and it has not said what it wants");
 	return oldest;
+}
+
+void acceptor_refuse(struct acceptor *a, struct connection *link, const char *peer,
+		     const char *because)
+{
+	struct half_open *h = make_place(a);
+
+	*h = (struct half_open){
+		.link = *link,
+		.deadline = clock_ms() + ACCEPTOR_PATIENCE_MS,
+	};
+	*link = CONNECTION_CLOSED;
+	snprintf(h->peer, sizeof(h->peer), "%s", peer);
+	refuse(h, because);
+	if (watch(a, h->link.fd))
+		connection_close(&h->link);
 }
 
 /* Takes in one connection. Returns false if none waits. */

@@ -98,6 +98,18 @@ int acceptor_open(struct acceptor *a, const char *where, struct tls *tls,
  */
 bool acceptor_next(struct acceptor *a, struct arrival *arrival);
 
+/**
+ * acceptor_refuse - tell a connection that arrived why it is not welcome
+ * @a:		the acceptor that it came from
+ * @link:	the connection, to which nothing was written that still waits; closed afterwards
+ * @peer:	its address, for messages
+ * @because:	why
+ *
+ * The acceptor sees to it that the answer is not lost.
+ */
+void acceptor_refuse(struct acceptor *a, struct connection *link, const char *peer,
+		     const char *because);
+
 /* Milliseconds until acceptor_next() must be called for a deadline, or -1. */
 int acceptor_timeout(const struct acceptor *a);
 

@@ -65,28 +65,14 @@ enum input {
  * Connections
  * ------------------------------------------------------------------------ */
 
-/* Whoever is not welcome is told why, as far as that costs no time. */
-static void dismiss(struct frames *c, const char *because)
-{
-	if (!frames_queue(c, WIRE_ABORT, because, strlen(because), NULL))
-		frames_flush(c, NULL);
-	frames_close(c);
-}
-
-static void turn_away(struct arrival *arrival, const char *because)
-{
-	struct frames c;
-
-	log_info("refused a connection from %s: %s", arrival->peer, because);
-	if (!frames_open(&c, &arrival->link, NULL))
-		dismiss(&c, because);
-}
-
 /* A connection that has not said a good HELLO is not worth more than a line. */
 static void drop_control(struct target *t)
 {
-	log_info("dropped a connection from %s: %s", t->peer, t->why.text);
-	dismiss(&t->control, t->why.text);
+	struct connection link = t->control.link;
+
+	t->control.link = CONNECTION_CLOSED;
+	frames_close(&t->control);
+	acceptor_refuse(&t->acceptor, &link, t->peer, t->why.text);
 	t->why = (struct failure){ 0 };
 }
 
@@ -115,7 +101,8 @@ static int welcome_stream(struct target *t, struct arrival *arrival)
 {
 	if (t->stage != TARGET_RECEIVING ||
 	    memcmp(t->id, arrival->preamble.id, sizeof(t->id)) != 0) {
-		turn_away(arrival, "it is a stream of a migration that is not known here");
+		acceptor_refuse(&t->acceptor, &arrival->link, arrival->peer,
+				"it is a stream of a migration that is not known here");
 		return 0;
 	}
 	if (landing_add_stream(&t->landing, arrival->preamble.channel, &arrival->link,
@@ -158,7 +145,8 @@ static int welcome_control(struct target *t, struct arrival *arrival)
 	struct failure why = { 0 };
 
 	if (t->begun) {
-		turn_away(arrival, "this target is busy with another migration");
+		acceptor_refuse(&t->acceptor, &arrival->link, arrival->peer,
+				"this target is busy with another migration");
 		return 0;
 	}
 	if (t->control.link.fd >= 0) {

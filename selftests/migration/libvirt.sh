@@ -237,7 +237,6 @@ good() {
 # Nobody listens there: nothing is changed here, autostart has been put back.
 nobody_there() {
 	local status=0
-	local status=0
 	virsh_on a autostart vm1 >/dev/null
 	send_on a b
 	agent_end a send || status=$?

@@ -312,6 +312,28 @@ static void test_another_version_is_told_so(void **state)
 	assert_int_equal(p->messages, 1);
 }
 
+/* Nor does what was not read of it. */
+static void test_refused_one_is_told_so(void **state)
+{
+	struct port *p = *state;
+	char answer[WIRE_FRAME_SIZE + WIRE_TEXT_SIZE + 1] = { 0 };
+	struct connection c = dial(p, &control);
+
+	while (!go_on(p))
+		;
+	assert_int_equal(send(c.fd, answer, sizeof(answer), 0), sizeof(answer));
+	acceptor_refuse(&p->a, &p->arrival.link, p->arrival.peer, "busy");
+	assert_int_equal(p->arrival.link.fd, -1);
+	assert_false(go_on(p));
+	assert_int_equal(recv(c.fd, answer, sizeof(answer), 0), WIRE_FRAME_SIZE + 4);
+	assert_memory_equal(answer + WIRE_FRAME_SIZE, "busy", 4);
+	connection_close(&c);
+	do {
+		assert_false(go_on(p));
+	} while (half_open(p));
+	assert_int_equal(p->messages, 1);
+}
+
 static void test_closing_early(void **state)
 {
 	struct port *p = *state;
@@ -623,6 +645,7 @@ int main(void)
 		PORT_TEST(test_preamble_in_pieces),
 		PORT_TEST(test_garbage_is_dropped_at_once),
 		PORT_TEST(test_another_version_is_told_so),
+		PORT_TEST(test_refused_one_is_told_so),
 		PORT_TEST(test_closing_early),
 		PORT_TEST(test_slow_one_is_dropped),
 		PORT_TEST(test_many_slow_ones_do_not_block_a_good_one),
