@@ -112,6 +112,15 @@ bool acceptor_next(struct acceptor *a, struct arrival *arrival)
 	return any;
 }
 
+void acceptor_refuse(struct acceptor *a, struct connection *link, const char *peer,
+		     const char *because)
+{
+	(void)a;
+	(void)peer;
+	(void)because;
+	connection_close(link);
+}
+
 int acceptor_timeout(const struct acceptor *a)
 {
 	(void)a;
