@@ -30,4 +30,6 @@ ktap_check "modprobe finds it, and what it depends on" modprobe kvmferry
 ktap_check "its device is there" test -c /dev/kvmferry
 ktap_check "it unloads" rmmod kvmferry
 ktap_check "dkms removes it" sh -c "dkms remove $name --all && ! modinfo kvmferry 2>/dev/null"
+# other tests have sources of their own
+rm -r "/usr/src/kvmferry-$version"
 ktap_end
