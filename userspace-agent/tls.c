@@ -359,7 +359,8 @@ bool tls_missed(struct connection *c)
 {
 	unsigned char first;
 
-	if (!c->ssl || !SSL_in_before(c->ssl) ||
+	/* (SSL_in_before() tells something else: whether the library has tried.) */
+	if (!c->ssl || BIO_number_read(SSL_get_rbio(c->ssl)) ||
 	    recv(c->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1 ||
 	    first == SSL3_RT_HANDSHAKE)
 		return false;
