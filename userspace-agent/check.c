@@ -388,8 +388,7 @@ static const struct {
 	{ "tracing",		SOURCE,			check_tracing },
 };
 
-static void log_line(void *opaque, enum check_result result, const char *name,
-		     const char *text)
+void check_log(void *opaque, enum check_result result, const char *name, const char *text)
 {
 	(void)opaque;
 	if (result == CHECK_FAIL)
@@ -420,7 +419,7 @@ int check_vm(struct qmp *qmp, enum journal_side side, const char *state_dir,
 		if (!(checks[i].sides & (1u << side)))
 			continue;
 		result = checks[i].check(&c, &text);
-		(line ? line : log_line)(opaque, result, checks[i].name,
+		(line ? line : check_log)(opaque, result, checks[i].name,
 					 text.text);
 		if (result != CHECK_FAIL)
 			continue;

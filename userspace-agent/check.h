@@ -21,14 +21,16 @@ enum check_result {
 typedef void check_line_fn(void *opaque, enum check_result result,
 			   const char *name, const char *text);
 
+/* A check_line_fn: the log has failures and warnings, and with --verbose the rest. */
+void check_log(void *opaque, enum check_result result, const char *name, const char *text);
+
 /**
  * check_vm - go through the list
  * @side:	JOURNAL_SOURCE or JOURNAL_TARGET: whose preconditions
  * @state_dir:	where owner records are
  * @rams:	out: the VM's RAM blocks, to be closed; empty if not found
  * @disks:	out: its disks, likewise
- * @line:	called for each precondition; NULL: failures and warnings are
- *		logged
+ * @line:	called for each precondition; NULL: check_log()
  * @why:	the first failure
  *
  * Returns the number of failures.

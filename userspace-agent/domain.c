@@ -99,19 +99,9 @@ static int read_domain(struct keeper *k, struct failure *why)
 	return 0;
 }
 
-static void log_finding(void *opaque, enum check_result result, const char *name,
-			const char *text)
-{
-	(void)opaque;
-	if (result == CHECK_FAIL)
-		log_error("%s: %s", name, text);
-	else if (result == CHECK_WARN)
-		log_warn("%s: %s", name, text);
-}
-
 static int check_xml(const struct keeper *k, struct failure *why)
 {
-	return domxml_check(&k->read, log_finding, NULL) ?
+	return domxml_check(&k->read, check_log, NULL) ?
 	       fail(why, "the domain's XML does not allow it") : 0;
 }
 
