@@ -43,7 +43,7 @@ verdicts=$results/verdicts
 	hosts = int($2 / (4 * 1024 * 1024))
 	print hosts < 1 ? 1 : hosts < cpus ? hosts : cpus
 }' /proc/meminfo)
-trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 

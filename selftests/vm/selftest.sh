@@ -83,6 +83,10 @@ result_is() {
 	fi
 }
 
+all_pass() {
+	selftests/check.sh --no-build --kernel "$kernel" --list "$work/list" --only '^(good|expected)$' --results "$work/good"
+}
+
 nothing_ran() {
 	! selftests/check.sh --no-build --kernel "$kernel" --list "$work/list" --only no-such-test --results "$work/none"
 }
@@ -99,9 +103,10 @@ if [ "$kernel" = debug ]; then
 	ktap_end
 fi
 
-ktap_plan 20
+ktap_plan 21
 build_module
 report_of_fakes
+ktap_check "a run in which all pass succeeds" all_pass
 ktap_check "a run without tests fails" nothing_ran
 ktap_check "a panic is reported, with the console's tail" expect 125 'Kernel panic.*sysrq' \
 	host -- sh -c 'echo c >/proc/sysrq-trigger'
