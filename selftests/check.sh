@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Build everything, run the unit tests, then boot each kernel of the matrix and run the listed tests in it.
+# Build everything, run the unit tests and those of machine.list, then boot each kernel of the matrix and run the tests of
+# tests.list in it.
 #
 #   check.sh [--kernel NAME]... [--only PATTERN] [--list FILE] [--jobs N] [--no-build] [--results FOLDER]
 #     --kernel NAME     of vm/kernels.list; all if not given (the debug kernel is built the first time: a quarter of an hour)
 #     --only PATTERN    only tests whose name matches this extended regular expression
-#     --list FILE       another list than tests.list
+#     --list FILE       another list than tests.list, and nothing else
 #     --jobs N          emulated hosts that run at the same time; if not given, one for each CPU that has memory for it
 #     --no-build        the caller has built everything
 #     --results FOLDER  where check.json and the full outputs go, build/check if not given
@@ -19,7 +20,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$here")
 cd "$top"
 
-kernels='' only='' list=$here/tests.list build=1 results=build/check whole=1 at_once=''
+kernels='' only='' list='' build=1 results=build/check whole=1 at_once=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernels+=" $2" whole=0; shift ;;
@@ -32,6 +33,9 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+machine_list=$here/machine.list
+[ -z "$list" ] || machine_list=/dev/null
+list=${list:-$here/tests.list}
 [ -e "$list" ] || { echo "check.sh: no such list: $list" >&2; exit 2; }
 mkdir -p "$results"
 
@@ -82,12 +86,26 @@ finish() {
 	exit
 }
 
-# start COMMAND...: run it as a job, as soon as fewer than that many run
+declare -A places_of # by process id
+
+# in_use: how many places the jobs take that run
+in_use() {
+	local pid sum=0
+	for pid in $(jobs -rp); do
+		sum=$((sum + places_of[$pid]))
+	done
+	echo $sum
+}
+
+# start PLACES COMMAND...: run it as a job, as soon as there is room for it. A place is one emulated host's.
 start() {
-	while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do
+	local places=$(($1 < at_once ? $1 : at_once))
+	shift
+	while [ $(($(in_use) + places)) -gt "$at_once" ]; do
 		wait -n || true # what came of it stands in the verdicts
 	done
 	"$@" &
+	places_of[$!]=$places
 }
 
 wanted() { [[ -z $only || $1 =~ $only ]]; }
@@ -122,8 +140,24 @@ run_unit_tests() {
 	local program
 	for program in build/unit/*; do
 		[ ! -x "$program" ] || [ -d "$program" ] ||
-			start on_machine "unit/${program##*/}" timeout -k 5 300 "$program"
+			start 1 on_machine "unit/${program##*/}" timeout -k 5 300 "$program"
 	done
+}
+
+# has_kernels A,B: all of these are to be tested
+has_kernels() {
+	local kernel
+	for kernel in ${1//,/ }; do
+		[[ $kernel = - || " ${kernels//$'\n'/ } " = *" $kernel "* ]] || return 1
+	done
+}
+
+run_machine_tests() {
+	local name needs seconds places command
+	while read -r name needs seconds places command; do
+		# shellcheck disable=SC2086 # a command and its arguments
+		! wanted "$name" || ! has_kernels "$needs" || start "$places" on_machine "$name" timeout -k 30 "$seconds" $command
+	done < <(sed -e 's/#.*//' "$machine_list" | awk NF)
 }
 
 # rows KERNEL: the tests that are to run on it, as the list has them
@@ -226,7 +260,7 @@ run_kernels() {
 		[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
 	done
 	while read -r _ kernel memory; do
-		start boot "$kernel" "$memory" </dev/null
+		start 1 boot "$kernel" "$memory" </dev/null
 	done < <(for kernel in $kernels; do boots "$kernel"; done | sort -rn)
 }
 
@@ -239,20 +273,7 @@ if [ $build = 1 ]; then
 		build_step modules KERNEL="$kernel" || true
 	done
 	run_unit_tests
-	start on_machine model/switchover timeout -k 5 300 "$here/model/check.sh"
-	for kernel in 6.12 7.3; do
-		case " ${kernels//$'\n'/ } " in
-		*" $kernel "*) start on_machine "dkms/life-$kernel" timeout -k 5 600 "$here/dkms/life.sh" "$kernel" ;;
-		esac
-	done
 fi
-if [ $whole = 1 ]; then
-	start on_machine fuzz make fuzz SECONDS_EACH=10
-	start on_machine harness "$here/vm/selftest.sh"
-	start on_machine migration/two-hosts timeout -k 30 900 "$here/migration/two-hosts.sh" cross
-	case " ${kernels//$'\n'/ } " in
-	*" debug "*) start on_machine harness-debug "$here/vm/selftest.sh" debug ;;
-	esac
-fi
+run_machine_tests
 run_kernels
 finish

@@ -135,11 +135,19 @@ static int leave_files(struct failure *why)
 	return 0;
 }
 
+/*
+ * The bounding set is full again only after a user namespace was made, with all capabilities in it.
+ * Without, to become nobody has emptied it, and libcap-ng 0.8.5 has left nothing to do it again with.
+ */
 static int drop_capabilities(struct failure *why)
 {
+	capng_select_t which = CAPNG_SELECT_ALL;
+
 	capng_get_caps_process();
+	if (capng_have_capabilities(CAPNG_SELECT_BOUNDS) == CAPNG_NONE)
+		which = CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT;
 	capng_clear(CAPNG_SELECT_ALL);
-	if (capng_apply(CAPNG_SELECT_ALL))
+	if (capng_apply(which))
 		return fail(why, "cannot drop capabilities: %m");
 	capng_get_caps_process();
 	if (capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE ||

@@ -36,6 +36,7 @@ step() {
 : >"$log"
 step "installing what is missing of Debian's packages" selftests/setup.sh
 step "getting Debian's kernel 6.1" selftests/vm/kernel.sh fetch 6.1
+step "getting an emulator" selftests/vm/emulator.sh
 step "building the agent" make agent
 step "building the module" make modules KERNEL=6.1
 step "building the guest" make selftests-migration selftests-storage

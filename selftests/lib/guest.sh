@@ -209,18 +209,19 @@ guest_boot() {
 	guest_launch "$1" && guest_wait "$1" '^guest: up' 400 && guest_continues "$1"
 }
 
+# Another emulated host may do the same at this moment: the first one's is kept.
 guest_save() {
-	local host=$1 kept=$2
-	rm -rf "$kept.new"
-	mkdir "$kept.new" "$kept.new/ram"
+	local host=$1 kept=$2 new
+	new=$(mktemp -d "$kept.XXXXXX")
+	mkdir "$new/ram"
 	guest_ignore_shared "$host" true
 	guest_qmp "$host" '{"execute": "stop"}' >/dev/null
-	guest_copy "$GUEST_DIR/$host/ram" "$kept.new/ram"
-	guest_qmp "$host" '{"execute": "migrate", "arguments": {"uri": "exec:cat >'"$kept"'.new/state"}}' >/dev/null
+	guest_copy "$GUEST_DIR/$host/ram" "$new/ram"
+	guest_qmp "$host" '{"execute": "migrate", "arguments": {"uri": "exec:cat >'"$new"'/state"}}' >/dev/null
 	guest_until 60 guest_migrated "$host"
 	guest_qmp "$host" '{"execute": "cont"}' >/dev/null
 	guest_ignore_shared "$host" false
-	mv "$kept.new" "$kept"
+	mv -T "$new" "$kept" 2>/dev/null || rm -rf "$new"
 }
 
 guest_restore() {

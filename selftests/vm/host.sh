@@ -68,6 +68,7 @@ vmlinuz=$("$here/kernel.sh" vmlinuz "$kernel") || die "no kernel $kernel"
 initrd=$("$here/initramfs.sh" "$kernel") || die "no initramfs for $kernel"
 system=$("$here/kernel.sh" system "$kernel") || die "no system for $kernel"
 guest=$("$here/kernel.sh" vmlinuz 6.1) || die "no kernel for the guests"
+emulator=$("$here/emulator.sh") || die "no emulator"
 
 # Two small programs: what the host's clock is, and what stays in it all the time. Each says at its head why.
 for name in tsc anchor; do
@@ -188,7 +189,7 @@ start_qemu() {
 	[ "$icount" = 0 ] || interpreter=(-accel "tcg,thread=single" -icount "shift=0")
 	[ "$link" = 0 ] || devices=(-netdev "hubport,id=n0,hubid=0" -netdev "hubport,id=n1,hubid=0"
 		-device "e1000e,netdev=n0,romfile=" -device "e1000e,netdev=n1,romfile=")
-	qemu-system-x86_64 -name "kvmferry-$kernel" -machine q35 "${interpreter[@]}" -cpu EPYC,+svm,+npt,-cx16 \
+	"$emulator" -name "kvmferry-$kernel" -machine q35 "${interpreter[@]}" -cpu EPYC,+svm,+npt,-cx16 \
 		-smp $((smp + 1)) -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vmlinuz" -initrd "$initrd" -append "$(parameters)" \
 		-chardev pipe,id=serial,path="$run/serial" -serial chardev:serial \
