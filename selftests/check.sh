@@ -7,7 +7,7 @@
 #     --kernel NAME     of vm/kernels.list; all if not given (the debug kernel is built the first time: a quarter of an hour)
 #     --only PATTERN    only tests whose name matches this extended regular expression
 #     --list FILE       another list than tests.list, and nothing else
-#     --jobs N          emulated hosts that run at the same time; if not given, one for each CPU that has memory for it
+#     --jobs N          emulated hosts that run at the same time; if not given, one for every two CPUs if there is memory for it
 #     --no-build        the caller has built everything
 #     --results FOLDER  where check.json and the full outputs go, build/check if not given
 #
@@ -42,10 +42,13 @@ mkdir -p "$results"
 verdicts=$results/verdicts
 : >"$verdicts"
 
-# An emulated host keeps about one CPU busy. Whatever runs does not outlive us.
+# An emulated host keeps two CPUs busy, and two hosts on two CPUs take longer than one after the other: a CPU of theirs that
+# waits for a lock or another CPU spins. Whatever runs does not outlive us.
 [ -n "$at_once" ] || at_once=$(awk -v cpus="$(nproc)" '/^MemAvailable/ {
 	hosts = int($2 / (4 * 1024 * 1024))
-	print hosts < 1 ? 1 : hosts < cpus ? hosts : cpus
+	if (hosts > int(cpus / 2))
+		hosts = int(cpus / 2)
+	print hosts < 1 ? 1 : hosts
 }' /proc/meminfo)
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT

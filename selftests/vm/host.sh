@@ -70,12 +70,11 @@ system=$("$here/kernel.sh" system "$kernel") || die "no system for $kernel"
 guest=$("$here/kernel.sh" vmlinuz 6.1) || die "no kernel for the guests"
 emulator=$("$here/emulator.sh") || die "no emulator"
 
-# Two small programs: what the host's clock is, and what stays in it all the time. Each says at its head why.
-for name in tsc anchor; do
-	[ "$top/build/vm/$name" -ot "$here/$name.c" ] || continue
-	gcc -std=gnu11 -O2 -Wall -Wextra -o "$top/build/vm/$name.$$" "$here/$name.c" || die "$name.c does not build"
-	mv "$top/build/vm/$name.$$" "$top/build/vm/$name"
-done
+# A small program says what the host's clock is, and at its head why.
+if [ "$top/build/vm/tsc" -ot "$here/tsc.c" ]; then
+	gcc -std=gnu11 -O2 -Wall -Wextra -o "$top/build/vm/tsc.$$" "$here/tsc.c" || die "tsc.c does not build"
+	mv "$top/build/vm/tsc.$$" "$top/build/vm/tsc"
+fi
 khz=$([ "$icount" = 0 ] && "$top/build/vm/tsc" || echo 1000000)
 
 run=$(mktemp -d "$top/build/vm/run.XXXXXX")
@@ -113,10 +112,9 @@ write_orders() {
 }
 
 # Any warning ends the run: nothing after it could be trusted. The watchdogs are slow, because interpreted CPUs on a busy
-# machine are. One CPU boots: a booting kernel patches its own code, and an interpreted CPU that translates it at that
-# moment may keep what was there for good (mended in QEMU 8.1). init.sh brings the others up.
+# machine are.
 parameters() {
-	printf '%s ' "console=ttyS0 quiet mitigations=off clocksource=tsc tsc=reliable no_timer_check maxcpus=1 noreplace-smp" \
+	printf '%s ' "console=ttyS0 quiet mitigations=off clocksource=tsc tsc=reliable no_timer_check" \
 		"panic=-1 oops=panic panic_on_warn=1 unknown_nmi_panic watchdog_thresh=30 softlockup_panic=1" \
 		"hung_task_panic=1 rcupdate.rcu_cpu_stall_timeout=60 sysctl.kernel.panic_on_rcu_stall=1" \
 		"printk.time=1 log_buf_len=16M sysctl.kernel.sysrq=1 systemd.unified_cgroup_hierarchy=1" \

@@ -112,31 +112,15 @@ kill_leftovers() {
 	done
 }
 
-# The CPUs that did not boot with the kernel (see host.sh), and who may use which.
-#
-# QEMU's interpreter (7.2 at least) lets every CPU that restores FPU state clear a bit of the first CPU's hidden
+# Who may use which CPU. QEMU's interpreter lets every CPU that restores FPU state clear a bit of the first CPU's hidden
 # flags (cpu_clear_ignne), without a lock. If the first CPU enters or leaves a guest at that moment, that is undone: nested
 # paging is off in the guest, or interrupts come before the host's registers are back, and guest or host die. So no guest
 # may ever run on CPU 0: whatever is started here inherits this.
-bring_cpus() {
-	local cpu all
-	for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do
-		[ ! -e "$cpu" ] || echo 1 >"$cpu"
-	done
+spare_first_cpu() {
+	local all
 	read -r all </sys/devices/system/cpu/online
 	[ "$all" != 0 ] || return 0 # no guests, then
 	taskset -cp "1-${all#*-}" $$ >/dev/null
-}
-
-# KVM's tracepoint kvm_page_fault is code that is patched when its first user comes and when its second one does. The
-# module is such a user; for the reason given in anchor.c there are two others from the beginning, which record nothing.
-hold_tracepoint() {
-	local instance
-	for instance in /sys/kernel/tracing/instances/anchor1 /sys/kernel/tracing/instances/anchor2; do
-		mkdir "$instance"
-		echo 0 >"$instance/tracing_on"
-		echo 1 >"$instance/events/kvm/kvm_page_fault/enable"
-	done
 }
 
 # A write to a virtio port returns before anybody has read it. So host.sh ends this host, when it has read the verdict.
@@ -148,7 +132,7 @@ await_end() {
 # shellcheck source=/dev/null
 . "$run/env"
 mount_all
-bring_cpus
+spare_first_cpu
 keep_visible "$KVMFERRY_TOP" "$KVMFERRY_MODULES" "${KVMFERRY_VMLINUZ_61%/*}"
 hostname kvmferry
 ip link set lo up
@@ -159,9 +143,7 @@ ulimit -l unlimited
 ulimit -c 0
 verdict=$(port verdict)
 exec 4>"$verdict"
-[ "$KVMFERRY_MODPROBE" = none ] || {
-	/sbin/modprobe kvm_amd npt="$KVMFERRY_NPT" && "$KVMFERRY_BUILD/vm/anchor" && hold_tracepoint
-} || echo "kvmferry: no kvm_amd"
+[ "$KVMFERRY_MODPROBE" = none ] || /sbin/modprobe kvm_amd npt="$KVMFERRY_NPT" || echo "kvmferry: no kvm_amd"
 echo up >&4
 
 # A pipe in between, because a virtio port can be opened but once, and /dev/stdout has to work.
