@@ -84,7 +84,7 @@ result_is() {
 }
 
 all_pass() {
-	selftests/check.sh --no-build --kernel "$kernel" --list "$work/list" --only '^(good|expected)$' --results "$work/good"
+	selftests/check.sh --no-build --kernel "$kernel" --list "$work/list" --only '^(good|expected)$' --results "$work/all-pass"
 }
 
 nothing_ran() {
