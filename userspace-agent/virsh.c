@@ -3,17 +3,24 @@
  * Running virsh. What it reads and writes are files in memory: nothing has to be read while it runs.
  */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "virsh.h"
 
 #define ARGUMENTS	16
+
+/* A domain with much RAM takes its time to start; a libvirt that hangs does so for ever. */
+int virsh_wait_ms = 120000;
 
 enum { IN, OUT, ERR, FILES };
 
@@ -62,10 +69,27 @@ static void tell(int fd, const char *command, struct failure *why)
 	free(said);
 }
 
+/* Has it ended within the time? */
+static bool ends(pid_t pid)
+{
+	struct pollfd process = { .fd = pidfd_open(pid, 0), .events = POLLIN };
+	int64_t deadline = clock_ms() + virsh_wait_ms;
+	int ended;
+
+	if (process.fd < 0)
+		return true; /* so waitpid() waits, for as long as it takes */
+	do {
+		ended = poll(&process, 1, clock_left(deadline));
+	} while (ended < 0 && errno == EINTR);
+	close(process.fd);
+	return ended > 0;
+}
+
 static int run(const char *const argv[], int file[FILES], struct failure *why)
 {
 	posix_spawn_file_actions_t actions;
 	int error, status = 0;
+	bool ended;
 	pid_t pid;
 
 	/* dominfo is read, so it has to be in English */
@@ -79,9 +103,15 @@ static int run(const char *const argv[], int file[FILES], struct failure *why)
 		return fail(why, "there is no virsh on this host; install libvirt's clients, or use --qmp instead of --domain");
 	if (error)
 		return fail(why, "cannot run virsh: %s", strerror(error));
+	ended = ends(pid);
+	if (!ended)
+		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return fail(why, "cannot wait for virsh: %s", strerror(errno));
+	if (!ended)
+		return fail(why, "virsh %s: libvirt has not answered for %d s; does it to virsh list? (systemctl status libvirtd)",
+			    argv[2], virsh_wait_ms / 1000);
 	if (status)
 		tell(file[ERR], argv[2], why);
 	return status ? -1 : 0;

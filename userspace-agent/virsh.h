@@ -12,10 +12,12 @@
 
 #define VIRSH_MAX	(1u << 20)	/* bytes of a domain's XML, or of what virsh says */
 
+extern int virsh_wait_ms;	/* for libvirt to answer, 2 minutes; tests shorten it */
+
 /**
  * virsh - run one command of virsh(1)
  * @input:	what it finds in /dev/stdin; NULL: nothing
- * @why:	its own words, if it failed
+ * @why:	its own words, if it failed, or that it did not end
  * @command:	its arguments, up to a NULL
  *
  * Returns what it printed, to be freed, or NULL with @why.
