@@ -60,12 +60,12 @@ static char *read_file(int fd)
 static void tell(int fd, const char *command, struct failure *why)
 {
 	static const char prefix[] = "error: ";
-	char *said = read_file(fd), *words = said ? said : "";
+	char *said = read_file(fd);
+	const char *words = said && *said ? said : "it gives no reason";
 
 	if (!strncmp(words, prefix, sizeof(prefix) - 1))
 		words += sizeof(prefix) - 1;
-	fail(why, "virsh %s: %.*s", command, (int)strcspn(words, "\n"),
-	     *words ? words : "it gives no reason");
+	fail(why, "virsh %s: %.*s", command, (int)strcspn(words, "\n"), words);
 	free(said);
 }
 
