@@ -190,6 +190,11 @@ demo: ## migrate a guest between two emulated hosts, and show it
 demo-storage: ## the same with storage that takes 20 s for each request
 	@selftests/demo/demo.sh storage
 
+.PHONY: transcript
+transcript: KERNEL := $(or $(KERNEL),6.12)
+transcript: setup selftests ## install the packages, move a guest of libvirt's, remove them, and print all of it: [KERNEL=6.12]
+	@selftests/vm/host.sh --kernel $(KERNEL) --timeout 3000 -- selftests/dkms/transcript.sh
+
 .PHONY: debug-kernel
 debug-kernel: ## build the kernel with KASAN, lockdep and kmemleak (a quarter of an hour)
 	@selftests/vm/kernel.sh fetch debug

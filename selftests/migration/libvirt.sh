@@ -6,78 +6,14 @@
 set -eu
 # shellcheck source=SCRIPTDIR/scene.sh
 . "$(dirname "$0")/scene.sh"
+# shellcheck source=SCRIPTDIR/libvirt-scene.sh
+. "$(dirname "$0")/libvirt-scene.sh"
 
 small_vm
 
 # ------------------------------------------------------------------------
-# The hosts: a mount namespace more than those of guest.sh
+# Commands and domains
 # ------------------------------------------------------------------------
-
-inside() {
-	local host=$1
-	shift
-	nsenter --target "$(cat "$GUEST_DIR/$host/libvirtd.pid")" --mount --net "$@"
-}
-
-virsh_on() {
-	local host=$1
-	shift
-	inside "$host" virsh -q "$@"
-}
-
-# QEMU runs as another user than the agents, as is usual.
-write_configuration() {
-	cp "$KVMFERRY_VMLINUZ_61" "$GUEST_DIR/vmlinuz"
-	cp "$GUEST_INITRD" "$GUEST_DIR/initrd"
-	chmod 644 "$GUEST_DIR"/{vmlinuz,initrd}
-	chmod 666 /dev/kvm
-	cat >"$GUEST_DIR/qemu.conf" <<-END
-		user = "nobody"
-		group = "nogroup"
-		remember_owner = 0
-		security_driver = "none"
-		namespaces = []
-		cgroup_controllers = []
-		stdio_handler = "file"
-		memory_backing_dir = "/run/ferry/ram"
-	END
-	cat >"$GUEST_DIR/libvirtd.conf" <<-END
-		auth_unix_rw = "none"
-		log_outputs = "3:stderr"
-	END
-}
-
-# What each of them calls /run/ferry is its folder; the domain's XML has these names. What libvirt finds out about QEMU,
-# slowly, both may know.
-libvirtd_start() {
-	local host=$1
-	mkdir -p "$GUEST_DIR/cache"
-	# shellcheck disable=SC2016 # of that shell
-	host_start "$host" libvirtd unshare --mount bash -euc '
-		mount --make-rprivate /
-		for dir in /etc/libvirt /run/libvirt /var/lib/libvirt /var/log/libvirt /var/lib/kvmferry; do
-			mkdir -p "$dir"
-			mount -t tmpfs own "$dir"
-		done
-		mkdir -p /run/ferry /var/cache/libvirt
-		mount --rbind "$1/$2" /run/ferry
-		mount --bind "$1/cache" /var/cache/libvirt
-		cp "$1/qemu.conf" "$1/libvirtd.conf" /etc/libvirt
-		exec libvirtd --pid-file /run/libvirt/libvirtd.pid' - "$GUEST_DIR" "$host"
-	libvirtd_answers() { virsh_on "$host" uri >"$GUEST_DIR/$host/uri" 2>&1; }
-	guest_until 60 libvirtd_answers || { cat "$GUEST_DIR/$host"/{uri,libvirtd.err}; return 1; }
-}
-
-# As in guest_launch, for a QEMU that libvirt starts.
-console_open() {
-	local host=$1 dir=$GUEST_DIR/$1
-	mkfifo "$dir/console.in" "$dir/console.out"
-	exec {guest_input}<>"$dir/console.in"
-	eval "guest_input_$host=$guest_input"
-	: >"$dir/console"
-	cat <>"$dir/console.out" >>"$dir/console" 2>/dev/null &
-	echo $! >"$dir/cat.pid"
-}
 
 # The commands that the shell of the documentation finds: an ssh that goes to the other host, and a kvmferry that has patience
 # and does without TLS, which is the subject of tls.sh: interpreted, a handshake may take longer than a target waits for it.
@@ -102,51 +38,6 @@ write_commands() {
 	chmod +x "$GUEST_DIR/bin"/*
 }
 
-finish() {
-	local host
-	for host in a b; do
-		host_runs "$host" libvirtd || continue
-		virsh_on "$host" list --name | while read -r name; do
-			[ -z "$name" ] || virsh_on "$host" destroy "$name" || true
-		done
-		rm -rf "$GUEST_DIR/$host/ram"/*
-		host_kill "$host" libvirtd
-	done
-	guest_close
-}
-
-# domain_xml NAME UUID ACCESS ARGUMENTS
-domain_xml() {
-	cat <<-END
-		<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
-		  <name>$1</name>
-		  <uuid>$2</uuid>
-		  <memory unit='MiB'>$GUEST_RAM</memory>
-		  <memoryBacking><source type='file'/><access mode='$3'/></memoryBacking>
-		  <vcpu>2</vcpu>
-		  <os>
-		    <type arch='x86_64' machine='q35'>hvm</type>
-		    <kernel>$GUEST_DIR/vmlinuz</kernel>
-		    <initrd>$GUEST_DIR/initrd</initrd>
-		    <cmdline>console=ttyS0 quiet mitigations=off panic=-1 no_timer_check $GUEST_ORDERS</cmdline>
-		  </os>
-		  <features><acpi/><apic/></features>
-		  <cpu mode='host-passthrough' check='none'/>
-		  <on_reboot>destroy</on_reboot>
-		  <devices>
-		    <emulator>/usr/bin/qemu-system-x86_64</emulator>
-		    <controller type='usb' model='none'/>
-		    <memballoon model='none'/>
-		    $5
-		  </devices>
-		  <qemu:commandline>$4</qemu:commandline>
-		</domain>
-	END
-}
-
-qmp_arguments="<qemu:arg value='-qmp'/><qemu:arg value='unix:/var/lib/libvirt/qemu/vm1.kvmferry,server=on,wait=off'/>"
-console="<serial type='pipe'><source path='/run/ferry/console'/></serial>"
-
 define() {
 	domain_xml private 6b766d66-6572-7279-0000-0000000000ff private "" "" >"$GUEST_DIR/a/private.xml"
 	domain_xml vm1 "$GUEST_UUID" shared "$qmp_arguments" "$console" >"$GUEST_DIR/a/vm1.xml"
@@ -156,15 +47,6 @@ define() {
 # ------------------------------------------------------------------------
 # Questions
 # ------------------------------------------------------------------------
-
-# view HOST [DOMAIN]: how libvirt sees it, in words; one call, as each takes a second here
-view() {
-	virsh_on "$1" dominfo "${2:-vm1}" 2>/dev/null | awk -F ':  *' '
-		$1 == "State" { state = $2 }
-		$1 == "Persistent" { defined = $2 == "yes" ? ", defined" : "" }
-		$1 == "Autostart" { autostart = $2 == "enable" ? ", autostart" : "" }
-		END { print (state == "" ? "unknown" : state) defined autostart }'
-}
 
 # agent_on HOST NAME ARGS...: in the background; its words are in NAME.out and NAME.err
 agent_on() {
@@ -296,7 +178,7 @@ resumed() { virsh_on a resume vm1 >/dev/null && [ "$(view a)" = "running, define
 
 ktap_plan 18
 scene_open
-trap finish EXIT
+trap libvirt_close EXIT
 write_configuration
 libvirtd_start a
 libvirtd_start b

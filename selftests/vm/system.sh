@@ -31,6 +31,9 @@ liblz4-1                the agent
 libseccomp2             the agent
 libssl3t64              the agent
 libsystemd0             the agent
+libvirt-clients         the migration test with libvirt
+libvirt-daemon          the same
+libvirt-daemon-driver-qemu  the same
 libzstd1                the agent
 make                    building modules
 mount                   tmpfs for the guests
