@@ -3,20 +3,20 @@
 # make demo: migrate a running guest between two hosts, and show it. Needs no hardware virtualization and loads nothing
 # into this machine's kernel: what is shown happens in an emulated machine.
 #
-#   demo.sh inside      a guest is moved; the summary is also in build/demo.json
-#   demo.sh storage     a guest on slow storage is moved; build/demo-storage.json
+#   demo.sh inside      a guest is moved; the numbers are in build/demo.json, pictures in build/demo.html
+#   demo.sh storage     a guest on slow storage is moved; build/demo-storage.json and .html
 set -eu
 
 case ${1:-} in
-inside) summary=build/demo.json ;;
-storage) summary=build/demo-storage.json ;;
+inside) name=demo ;;
+storage) name=demo-storage ;;
 *) sed -n '7,8s/^#   /usage: /p' "$0" >&2; exit 2 ;;
 esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 mkdir -p build
 log=build/demo-build.log
-rm -f $summary
+rm -f build/$name.json build/$name.html
 
 say() { echo "demo: $*"; }
 
@@ -47,5 +47,5 @@ if [ $status -ne 0 ]; then
 	say "FAILED (status $status); the machine's kernel log is in build/demo.console"
 	exit 1
 fi
-[ -s $summary ] || { say "FAILED: there is no $summary"; exit 1; }
-say "the numbers are in $summary"
+[ -s build/$name.json ] && [ -s build/$name.html ] || { say "FAILED: there is no build/$name.json or .html"; exit 1; }
+say "the numbers are in build/$name.json, and build/$name.html is the page that kvmferry report makes of build/$name-run.json"

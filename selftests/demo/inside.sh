@@ -87,6 +87,7 @@ end_watchers
 title "What it took"
 report=${report#guest: report: }
 write_json "$errors" "$done_event"
+keep_run a demo
 summary "${report%,*}"
 if [ "$errors" != 0 ] || [[ $report != *" 0 errors,"* ]]; then
 	fail "the guest has seen errors: $errors"

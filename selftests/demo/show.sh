@@ -53,3 +53,9 @@ sentences='
 	elif .event == "failed" then "FAILED: \(.reason)"
 	elif .event == "message" and .level != "debug" then .text
 	else empty end'
+
+# keep_run HOST NAME: what the agent there has told of the migration, and a page with pictures of it
+keep_run() {
+	cp "$GUEST_DIR/$1/send.out" "$KVMFERRY_BUILD/$2-run.json"
+	"$GUEST_DIR/kvmferry" report "$KVMFERRY_BUILD/$2-run.json" >"$KVMFERRY_BUILD/$2.html" || fail "kvmferry report failed"
+}

@@ -87,5 +87,6 @@ title "How long the guest stood still"
 jq -n --argjson stock "$stock_ms" --argjson ours "$(jq -c 'select(.event == "done")' "$GUEST_DIR/b/send.out")" --argjson latency $LATENCY \
 	'{latency_ms: $latency, qemu_ms: $stock, kvmferry_ms: ($ours.blackout_ms | round), cancelled: $ours.requests_cancelled,
 	writes_in_doubt: $ours.writes_in_doubt}' >"$KVMFERRY_BUILD/demo-storage.json"
+keep_run b demo-storage
 jq -r '"QEMU alone      \(.qemu_ms) ms", "kvmferry        \(.kvmferry_ms) ms, with \(.cancelled) requests cancelled", "",
 	"Every instruction was interpreted; the storage took its \(.latency_ms / 1000) s by the clock."' "$KVMFERRY_BUILD/demo-storage.json"
