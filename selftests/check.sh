@@ -7,7 +7,8 @@
 #     --kernel NAME     of vm/kernels.list; all if not given (the debug kernel is built the first time: a quarter of an hour)
 #     --only PATTERN    only tests whose name matches this extended regular expression
 #     --list FILE       another list than tests.list, and nothing else
-#     --jobs N          emulated hosts that run at the same time; if not given, one for every two CPUs if there is memory for it
+#     --jobs N          how many places there are for tests that run at the same time; if not given, three for every two CPUs, if
+#                       there is memory for them
 #     --no-build        the caller has built everything
 #     --results FOLDER  where check.json and the full outputs go, build/check if not given
 #
@@ -42,13 +43,14 @@ mkdir -p "$results"
 verdicts=$results/verdicts
 : >"$verdicts"
 
-# An emulated host keeps two CPUs busy, and two hosts on two CPUs take longer than one after the other: a CPU of theirs that
-# waits for a lock or another CPU spins. Whatever runs does not outlive us.
+# A host that runs guests keeps two CPUs busy and has two places. Two of these on two CPUs take longer than one after the
+# other: a CPU of theirs that waits for a lock or another CPU spins. Others are idle half of the time. Whatever runs does
+# not outlive us.
 [ -n "$at_once" ] || at_once=$(awk -v cpus="$(nproc)" '/^MemAvailable/ {
-	hosts = int($2 / (4 * 1024 * 1024))
-	if (hosts > int(cpus / 2))
-		hosts = int(cpus / 2)
-	print hosts < 1 ? 1 : hosts
+	places = int($2 / (4 * 1024 * 1024))
+	if (places > int(cpus * 3 / 2))
+		places = int(cpus * 3 / 2)
+	print places < 1 ? 1 : places
 }' /proc/meminfo)
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT
@@ -100,7 +102,7 @@ in_use() {
 	echo $sum
 }
 
-# start PLACES COMMAND...: run it as a job, as soon as there is room for it. A place is one emulated host's.
+# start PLACES COMMAND...: run it as a job, as soon as there is room for it
 start() {
 	local places=$(($1 < at_once ? $1 : at_once))
 	shift
@@ -165,7 +167,7 @@ run_machine_tests() {
 
 # rows KERNEL: the tests that are to run on it, as the list has them
 rows() {
-	sed -e 's/#.*//' "$list" | awk -v kernel="$1" 'NF >= 5 && ($3 == "all" || index("," $3 ",", "," kernel ","))' |
+	sed -e 's/#.*//' "$list" | awk -v kernel="$1" 'NF >= 6 && ($3 == "all" || index("," $3 ",", "," kernel ","))' |
 		while read -r name rest; do
 			! wanted "$name" || echo "$name $rest"
 		done
@@ -202,29 +204,27 @@ read_results() {
 	last_words=$said
 }
 
-# limits KERNEL MIB: all their limits together, of one boot
-limits() {
-	local sum=0 seconds mib
-	while read -r _ _ _ seconds mib; do
-		[ "$mib" != "$2" ] || sum=$((sum + $(limit "$1" "$seconds")))
+# tests KERNEL MIB PLACES: those of one boot, a line each: name, limit, executable
+tests() {
+	local name program seconds mib places
+	while read -r name program _ seconds mib places; do
+		[ "$mib $places" != "$2 $3" ] || echo "$name $(limit "$1" "$seconds") $program"
 	done < <(rows "$1")
-	echo $sum
 }
 
-# One boot: all tests of this kernel that ask for this much memory. A job.
+# limits KERNEL MIB PLACES: all their limits together
+limits() { tests "$@" | awk '{ sum += $2 } END { print sum }'; }
+
+# One boot: all tests of this kernel that ask for this much memory and this many places. A job.
 boot() {
-	local kernel=$1 memory=$2 name program seconds mib total status=0 started=$SECONDS log run pipe host
+	local kernel=$1 memory=$2 places=$3 name total status=0 started=$SECONDS log run pipe host
 	local reported last_words
-	log=$results/$kernel-$memory.log
-	run=$results/$kernel-$memory.list
-	pipe=$results/$kernel-$memory.pipe
+	log=$results/$kernel-$memory-$places.log
+	run=$results/$kernel-$memory-$places.list
+	pipe=$results/$kernel-$memory-$places.pipe
 	: >"$log"
-	: >"$run"
-	while read -r name program _ seconds mib; do
-		[ "$mib" = "$memory" ] || continue
-		echo "$name $(limit "$kernel" "$seconds") $program" >>"$run"
-	done < <(rows "$kernel")
-	total=$((300 + $(limits "$kernel" "$memory")))
+	tests "$kernel" "$memory" "$places" >"$run"
+	total=$((300 + $(limits "$kernel" "$memory" "$places")))
 	rm -f "$pipe"
 	mkfifo "$pipe"
 	"$here/vm/host.sh" --kernel "$kernel" --memory "$memory" --timeout "$total" --console "$log.console" -- \
@@ -241,29 +241,29 @@ boot() {
 	done <"$run"
 	# the host's own verdict: what came after the tests, such as leaks
 	if [[ $status -le 1 && $last_words != *"host.sh: the kernel complained"* ]]; then
-		record "$kernel" "host-$memory" pass $((SECONDS - started)) "kernel log clean, no leaks"
+		record "$kernel" "host-$memory-$places" pass $((SECONDS - started)) "kernel log clean, no leaks"
 	else
-		record "$kernel" "host-$memory" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
+		record "$kernel" "host-$memory-$places" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
 	fi
 }
 
-# boots KERNEL: what its tests need, a line each: the sum of the limits, the kernel, MiB
+# boots KERNEL: what its tests need, a line each: the sum of the limits, the kernel, MiB, places
 boots() {
-	local memory
-	for memory in $(rows "$1" | awk '{ print $5 }' | sort -u); do
-		echo "$(limits "$1" "$memory") $1 $memory"
+	local memory places
+	rows "$1" | awk '{ print $5, $6 }' | sort -u | while read -r memory places; do
+		echo "$(limits "$1" "$memory" "$places") $1 $memory $places"
 	done
 }
 
 # All boots of all kernels, the longest first, so that none of them is left to run alone in the end.
 run_kernels() {
-	local kernel memory
+	local kernel memory places
 	for kernel in $kernels; do
 		# a whole run without a test would pass for lack of failures
 		[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
 	done
-	while read -r _ kernel memory; do
-		start 1 boot "$kernel" "$memory" </dev/null
+	while read -r _ kernel memory places; do
+		start "$places" boot "$kernel" "$memory" "$places" </dev/null
 	done < <(for kernel in $kernels; do boots "$kernel"; done | sort -rn)
 }
 
