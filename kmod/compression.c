@@ -45,6 +45,10 @@
  *	idle for less than an eighth of it	raised += 1
  *	idle for more than a quarter		raised -= 1, not below 0
  *
+ * What was raised and is taken back was a mistake that cost something. The next time the
+ * network has to look busy for twice as many decisions in a row, up to two seconds; four
+ * seconds without such a mistake, and all is forgotten.
+ *
  * It begins with 0. To find out that bytes wait for the network costs what lz4 makes
  * meanwhile, at most a ring of it. To find out that they do not, with the codecs of most
  * effort, would cost CPU time where there is none, and the memory of zstd-stream.
@@ -82,6 +86,8 @@
 #define WATCH_NS	(SECOND_NS / 16)
 #define MANY(ns)	((ns) / 4)
 #define FEW(ns)		((ns) / 8)
+#define PATIENCE_MAX	31U
+#define FORGOTTEN	64U
 
 /* By the time that the kernel's own implementations take for a page. */
 static const u8 by_effort[FERRY_NR_CODECS] = {
@@ -162,6 +168,23 @@ u64 ferry_meter_smooth(struct ferry_meter *meter, u64 now, u64 waiting)
 	return max_t(u64, meter->smooth, AT_LEAST(waiting));
 }
 
+static void decide(struct ferry_meter *meter)
+{
+	if (meter->idle > MANY(meter->watched)) {
+		if (meter->raised && meter->calm)
+			meter->patience = min(2 * meter->patience + 1, PATIENCE_MAX);
+		if (meter->raised)
+			meter->raised--;
+		meter->calm = 0;
+		return;
+	}
+	meter->calm = min(meter->calm + 1, FORGOTTEN);
+	if (meter->calm == FORGOTTEN)
+		meter->patience = 0;
+	if (meter->idle < FEW(meter->watched) && meter->calm > meter->patience)
+		meter->raised = min(meter->raised + 1, FERRY_NR_CODECS - 2U);
+}
+
 /* Is it the network that bytes wait for? */
 static void watch(struct ferry_meter *meter, u64 elapsed, u64 idle)
 {
@@ -173,10 +196,7 @@ static void watch(struct ferry_meter *meter, u64 elapsed, u64 idle)
 	}
 	if (meter->watched < WATCH_NS)
 		return;
-	if (meter->idle < FEW(meter->watched))
-		meter->raised = min(meter->raised + 1, FERRY_NR_CODECS - 2U);
-	else if (meter->idle > MANY(meter->watched) && meter->raised)
-		meter->raised--;
+	decide(meter);
 	meter->all_idle += meter->idle;
 	meter->watched = 0;
 	meter->idle = 0;

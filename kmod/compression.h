@@ -32,6 +32,8 @@ struct ferry_ladder {
  * @idle:	of them, those in which the network could have taken more
  * @untold:	nanoseconds with bytes waiting since that was last told
  * @raised:	how many rungs above the second may be used
+ * @calm:	decisions in a row that did not find the network idle
+ * @patience:	how many there have to be before @raised grows
  * @all_idle:	of all nanoseconds with bytes waiting, those in which the network could have
  *		taken more
  *
@@ -48,6 +50,8 @@ struct ferry_meter {
 	u64 idle;
 	u64 untold;
 	unsigned int raised;
+	unsigned int calm;
+	unsigned int patience;
 	u64 all_idle;
 };
 

@@ -109,6 +109,11 @@ static void test_a_meter_without_bytes_says_nothing(void **state)
 	assert_int_equal(meter.since, 0);
 }
 
+static u64 least(u64 a, u64 b)
+{
+	return a < b ? a : b;
+}
+
 /* Bytes wait for @duration, and the network is idle for so many percent of it. */
 static void idle_for(struct ferry_meter *meter, u64 *now, u64 duration, unsigned int percent)
 {
@@ -137,6 +142,45 @@ static void test_an_idle_network_lowers_the_effort(void **state)
 	assert_int_equal(meter.raised, 0);
 	/* 10 s with 20 %, 11 s with 10 %, 1 s with 30 %, and the beginning */
 	assert_in_range(meter.all_idle, 3300 * MS, 3350 * MS);
+}
+
+#define DECISION	(63 * MS)	/* no whole number of them is longer than 62.5 ms */
+
+/* Decisions with a busy network until one raises. */
+static unsigned int until_raised(struct ferry_meter *meter, u64 *now)
+{
+	unsigned int before = meter->raised, decisions = 0;
+
+	while (meter->raised == before) {
+		idle_for(meter, now, DECISION, 10);
+		assert_in_range(++decisions, 1, 100);
+	}
+	return decisions;
+}
+
+/* Who was raised in vain is raised again later each time. */
+static void test_a_mistake_is_not_made_again_soon(void **state)
+{
+	struct ferry_meter meter = { 0 };
+	u64 now = SECOND;
+
+	(void)state;
+	ferry_meter_put(&meter, now);
+	for (unsigned int wait = 1; wait < 128; wait *= 2) {
+		assert_int_equal(until_raised(&meter, &now), least(wait, 32));
+		idle_for(&meter, &now, DECISION, 30);
+		assert_int_equal(meter.raised, 0);
+	}
+	/* one mistake, however far it had gone */
+	meter = (struct ferry_meter){ 0 };
+	ferry_meter_put(&meter, now);
+	idle_for(&meter, &now, SECOND, 10);
+	idle_for(&meter, &now, SECOND, 30);
+	assert_int_equal(until_raised(&meter, &now), 2);
+	/* and long ago */
+	idle_for(&meter, &now, DECISION, 30);
+	idle_for(&meter, &now, 5 * SECOND, 20);
+	assert_int_equal(until_raised(&meter, &now), 1);
 }
 
 /* What is told for a long time counts for no more than bytes have waited since it last was. */
@@ -237,11 +281,6 @@ static const struct cost typical[FERRY_NR_CODECS] = {
 };
 
 #define SOCKET	2000000ull	/* bytes that fit in */
-
-static u64 least(u64 a, u64 b)
-{
-	return a < b ? a : b;
-}
 
 /* The stream takes what it can up to now, in pieces of a millisecond. */
 static void drain(struct world *w)
@@ -484,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_a_meter_measures_while_bytes_wait),
 		cmocka_unit_test(test_a_meter_without_bytes_says_nothing),
 		cmocka_unit_test(test_an_idle_network_lowers_the_effort),
+		cmocka_unit_test(test_a_mistake_is_not_made_again_soon),
 		cmocka_unit_test(test_idle_time_is_bounded),
 		cmocka_unit_test(test_the_ladder_is_as_high_as_it_was_raised),
 		cmocka_unit_test(test_what_does_not_shrink_is_rarely_tried),
