@@ -85,7 +85,7 @@ copy_leftovers() {
 		! copy_notes "$path" || continue
 		case $kind in
 		d) [ -d "$old" ] || echo "/$path" ;;
-		c) echo "gone: /$path" ;;
+		c) [ ! -e "$old" ] || echo "gone: /$path" ;;
 		*) if [ ! -e "$old" ]; then echo "/$path"; elif ! cmp -s "$old" "$copy/upper/$path"; then echo "changed: /$path"; fi ;;
 		esac
 	done < <(copy_paths)

@@ -5,7 +5,7 @@
 # takes minutes for its build.
 #
 # Both hosts are one system with two libvirtds and two network namespaces, so what is installed once is on both.
-set -eu
+set -eu -o pipefail
 [ "${unshared:-}" = 1 ] || unshared=1 exec unshare --mount "$0"
 
 # shellcheck source=SCRIPTDIR/../migration/scene.sh
@@ -26,7 +26,8 @@ title() { printf '\n\n## %s\n\n' "$*"; }
 on() {
 	local prompt=$1 words=${!#}
 	printf '%s# %s\n' "$prompt" "$words"
-	"${@:2}" 2>&1 </dev/null
+	# without what a terminal would have overwritten
+	"${@:2}" 2>&1 </dev/null | sed -e 's/\r$//' -e 's/.*\r//'
 }
 
 # A copy of this system, where there is no network.
@@ -88,6 +89,7 @@ on_host_of b 'virsh destroy vm1; virsh undefine vm1'
 on_host_of a 'virsh undefine vm1'
 trap - EXIT
 libvirt_close
+rmdir /var/lib/kvmferry # made below the copy, by libvirt-scene.sh
 
 on_both 'apt-get purge -y kvmferry kvmferry-dkms'
 rm "$copy/root/etc/apt/apt.conf.d/99kvmferry-transcript" "$copy"/root/root/kvmferry*.deb

@@ -45,13 +45,17 @@ write_configuration() {
 }
 
 # What each of them calls /run/ferry is its folder; the domain's XML has these names. What libvirt finds out about QEMU,
-# slowly, both may know.
+# slowly, both may know. But neither may see the other's control groups: libvirt ends whatever is in a domain's, and both give a
+# domain the same number and name.
 libvirtd_start() {
 	local host=$1
-	mkdir -p "$GUEST_DIR/cache"
+	mkdir -p "$GUEST_DIR/cache" "/sys/fs/cgroup/ferry-$host"
 	# shellcheck disable=SC2016 # of that shell
-	host_start "$host" libvirtd unshare --mount bash -euc '
+	host_start "$host" libvirtd bash -euc '
+		echo $$ >"/sys/fs/cgroup/ferry-$2/cgroup.procs"
+		exec unshare --mount --cgroup bash -euc "$0" - "$@"' '
 		mount --make-rprivate /
+		mount -t cgroup2 own /sys/fs/cgroup
 		for dir in /etc/libvirt /run/libvirt /var/lib/libvirt /var/log/libvirt /var/lib/kvmferry; do
 			mkdir -p "$dir"
 			mount -t tmpfs own "$dir"
@@ -60,7 +64,7 @@ libvirtd_start() {
 		mount --rbind "$1/$2" /run/ferry
 		mount --bind "$1/cache" /var/cache/libvirt
 		cp "$1/qemu.conf" "$1/libvirtd.conf" /etc/libvirt
-		exec libvirtd --pid-file /run/libvirt/libvirtd.pid' - "$GUEST_DIR" "$host"
+		exec libvirtd --pid-file /run/libvirt/libvirtd.pid' "$GUEST_DIR" "$host"
 	libvirtd_answers() { virsh_on "$host" uri >"$GUEST_DIR/$host/uri" 2>&1; }
 	guest_until 60 libvirtd_answers || { cat "$GUEST_DIR/$host"/{uri,libvirtd.err}; return 1; }
 }
@@ -85,6 +89,7 @@ libvirt_close() {
 		done
 		rm -rf "$GUEST_DIR/$host/ram"/*
 		host_kill "$host" libvirtd
+		find "/sys/fs/cgroup/ferry-$host" -depth -type d -exec rmdir {} +
 	done
 	guest_close
 }
