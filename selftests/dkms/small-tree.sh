@@ -11,5 +11,5 @@ small_module_tree() {
 	for small_name in $(modinfo -F depends "$KVMFERRY_KO" | tr , ' '); do
 		modprobe --show-depends "$small_name" | awk '$1 == "insmod" { print $2 }'
 	done | sort -u | xargs -r cp -t "$1/kernel"
-	ln -sfn "$(readlink -f "$small_from/build")" "$1/build"
+	ln -sfn "$(readlink -f "$KVMFERRY_MODULES/kdir")" "$1/build"
 }

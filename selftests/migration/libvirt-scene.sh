@@ -55,6 +55,7 @@ libvirtd_start() {
 		echo $$ >"/sys/fs/cgroup/ferry-$2/cgroup.procs"
 		exec unshare --mount --cgroup bash -euc "$0" - "$@"' '
 		mount --make-rprivate /
+		umount /sys/fs/cgroup
 		mount -t cgroup2 own /sys/fs/cgroup
 		for dir in /etc/libvirt /run/libvirt /var/lib/libvirt /var/log/libvirt /var/lib/kvmferry; do
 			mkdir -p "$dir"
