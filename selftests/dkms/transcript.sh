@@ -24,8 +24,7 @@ title() { printf '\n\n## %s\n\n' "$*"; }
 
 # on PROMPT COMMAND WORDS: WORDS are a line for a shell, COMMAND a shell of that place
 on() {
-	local prompt=$1 words=${!#}
-	printf '%s# %s\n' "$prompt" "$words"
+	printf '%s# %s\n' "$1" "${!#}"
 	# without what a terminal would have overwritten
 	"${@:2}" 2>&1 </dev/null | sed -e 's/\r$//' -e 's/.*\r//'
 }
@@ -41,7 +40,7 @@ open_clean_system() {
 	small_module_tree "$copy/root/usr/lib/modules/$(uname -r)"
 	depmod -b "$copy/root" "$(uname -r)"
 	cp "$packages"/kvmferry_*.deb "$packages"/kvmferry-dkms_*.deb "$copy/root/root"
-	echo 'APT::Default-Release "";' >"$copy/root/etc/apt/apt.conf.d/99kvmferry-transcript"
+	echo 'APT::Default-Release "";' >"$copy/root/etc/apt/apt.conf.d/zz-kvmferry-transcript"
 	copy_begin
 }
 
@@ -92,7 +91,7 @@ libvirt_close
 rmdir /var/lib/kvmferry # made below the copy, by libvirt-scene.sh
 
 on_both 'apt-get purge -y kvmferry kvmferry-dkms'
-rm "$copy/root/etc/apt/apt.conf.d/99kvmferry-transcript" "$copy"/root/root/kvmferry*.deb
-! lsmod | grep kvmferry
+rm "$copy/root/etc/apt/apt.conf.d/zz-kvmferry-transcript" "$copy"/root/root/kvmferry*.deb
+if lsmod | grep kvmferry; then exit 1; fi
 printf '(what the packages have left behind: %s)\n' "$(copy_leftovers | grep . || echo nothing)"
 copy_leftovers_are ""

@@ -123,7 +123,9 @@ domain_xml() {
 	END
 }
 
+# shellcheck disable=SC2034 # for who sources this
 qmp_arguments="<qemu:arg value='-qmp'/><qemu:arg value='unix:/var/lib/libvirt/qemu/vm1.kvmferry,server=on,wait=off'/>"
+# shellcheck disable=SC2034
 console="<serial type='pipe'><source path='/run/ferry/console'/></serial>"
 
 # view HOST [DOMAIN]: how libvirt sees it, in words; one call, as each takes a second here
