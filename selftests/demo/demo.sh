@@ -47,7 +47,7 @@ if [ $status -ne 0 ]; then
 	say "FAILED (status $status); the machine's kernel log is in build/demo.console"
 	exit 1
 fi
-for file in build/$name.json build/$name.html; do
-	[ -s $file ] || { say "FAILED: there is no $file"; exit 1; }
+for file in "build/$name.json" "build/$name.html"; do
+	[ -s "$file" ] || { say "FAILED: there is no $file"; exit 1; }
 done
 say "the numbers are in build/$name.json, and build/$name.html is the page that kvmferry report makes of build/$name-run.json"
