@@ -40,9 +40,20 @@ static void measure(struct eta *e, const struct eta_sample *s)
 	e->written = (double)for_the_next(s) * 1e6 / (double)s->us;
 }
 
+/*
+ * The switchover waits for no less than a page. Without that, the passes of a VM for which no time is
+ * left would get smaller for ever, and this would have no end.
+ */
+static double floor_of(const struct eta *e)
+{
+	double pages = e->carried * e->downtime_ms / 1000;
+
+	return pages > 1 ? pages : 1;
+}
+
 static uint64_t model_ms(const struct eta *e, const struct eta_sample *s)
 {
-	double floor = e->carried * e->downtime_ms / 1000;
+	double floor = floor_of(e);
 	double growth, pages, sum = (double)left_of(s);
 
 	if (e->carried <= 0)

@@ -4,6 +4,7 @@
  * go at one rate while others become pending at another.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cmocka-all.h"
 #include "eta.h"
@@ -207,6 +208,26 @@ static void test_rates_of_the_pass_before(void **state)
 	assert_int_equal(e.told_ms, 100);
 }
 
+/*
+ * No time is left for RAM in the blackout: the passes get smaller, and there is no last one but that
+ * of a page. Were there none at all, alarm() would end this.
+ */
+static void test_no_downtime_to_spend(void **state)
+{
+	static const struct eta_sample sample = {
+		.us = 2000000, .to_send = 10000, .taken = 10000, .pending = 8000,
+	};
+	struct eta e;
+
+	(void)state;
+	alarm(20);
+	eta_begin(&e, 0);
+	assert_int_equal(eta_look(&e, &sample, 1), ETA_STEADY);
+	alarm(0);
+	/* 8000 pages and 0.8 times as many each time are 40000; 5000 take a second */
+	assert_in_range(e.told_ms, 7900, 8000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_end_goes_out_of_sight),
 		cmocka_unit_test(test_it_never_runs_backwards),
 		cmocka_unit_test(test_rates_of_the_pass_before),
+		cmocka_unit_test(test_no_downtime_to_spend),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
