@@ -7,8 +7,8 @@
 #     --kernel NAME     of vm/kernels.list; all if not given (the debug kernel is built the first time: a quarter of an hour)
 #     --only PATTERN    only tests whose name matches this extended regular expression
 #     --list FILE       another list than tests.list, and nothing else
-#     --jobs N          how many places there are for tests that run at the same time; if not given, three for every two CPUs, if
-#                       there is memory for them
+#     --jobs N          how many places there are for tests that run at the same time; if not given, one for each CPU, if there
+#                       is memory for them
 #     --no-build        the caller has built everything
 #     --results FOLDER  where check.json and the full outputs go, build/check if not given
 #
@@ -43,14 +43,11 @@ mkdir -p "$results"
 verdicts=$results/verdicts
 : >"$verdicts"
 
-# A host that runs guests keeps two CPUs busy and has two places. Two of these on two CPUs take longer than one after the
-# other: a CPU of theirs that waits for a lock or another CPU spins. Others are idle half of the time. Whatever runs does
-# not outlive us.
+# A host that runs guests keeps two CPUs busy and takes two places. Beside another host on the same two CPUs everything in it
+# takes up to three times as long: a CPU of its that waits for a lock or another CPU spins. Whatever runs does not outlive us.
 [ -n "$at_once" ] || at_once=$(awk -v cpus="$(nproc)" '/^MemAvailable/ {
 	places = int($2 / (4 * 1024 * 1024))
-	if (places > int(cpus * 3 / 2))
-		places = int(cpus * 3 / 2)
-	print places < 1 ? 1 : places
+	print places < 1 ? 1 : places < cpus ? places : cpus
 }' /proc/meminfo)
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT

@@ -325,9 +325,16 @@ guest_monitor() {
 	guest_qmp "$1" '{"execute": "human-monitor-command", "arguments": {"command-line": "'"$2"'"}}' | jq -r .return
 }
 
+# host_threads HOST NAME: where the threads of what was started there are
+host_threads() {
+	local task
+	for task in "/proc/$(cat "$GUEST_DIR/$1/$2.pid")/task"/*; do
+		echo "$(cat "$task/comm") $(cut -d ' ' -f 3,14,15 "$task/stat"): $(head -n 4 "$task/stack" | tr '\n' ' ')"
+	done
+}
+
 # guest_dump HOST: what there is to say of a guest that hangs: its last words, where its CPUs and QEMU's threads are
 guest_dump() {
-	local pid task
 	tail -n 15 "$GUEST_DIR/$1/console" "$GUEST_DIR/$1/qemu.err"
 	host_runs "$1" qemu || { echo "its QEMU has ended"; return; }
 	for _ in 1 2 3; do
@@ -335,10 +342,7 @@ guest_dump() {
 		sleep 0.3
 	done
 	guest_monitor "$1" "info lapic" | grep -E 'LVTT|Timer|IRR|ISR'
-	pid=$(cat "$GUEST_DIR/$1/qemu.pid")
-	for task in "/proc/$pid/task"/*; do
-		echo "$(cat "$task/comm") $(cut -d ' ' -f 3,14,15 "$task/stat"): $(head -n 4 "$task/stack" | tr '\n' ' ')"
-	done
+	host_threads "$1" qemu
 }
 
 # It has such a line, or will never have one.
@@ -406,8 +410,8 @@ agent_start_send() {
 agent_end() {
 	local at=$GUEST_DIR/$1/$2
 	guest_until "$GUEST_PATIENCE" host_idle "$1" "$2" && return "$(cat "$at.status")"
-	guest_note "the agent ($2) on host $1 does not end; it said last:"
-	tail -n 5 "$at.err" | sed 's/^/#   /'
+	guest_note "the agent ($2) on host $1 does not end; it said last, and is:"
+	{ tail -q -n 5 "$at.err" "$at.out" | cut -c 1-600; host_threads "$1" "$2"; } | sed 's/^/#   /'
 	host_kill "$1" "$2"
 	return 99
 }
