@@ -59,11 +59,11 @@ lint_shellcheck() {
 	scripts | xargs shellcheck
 }
 
-# A name and a licence at the head of every file, and one version everywhere.
+# A licence at the head of every file, or beside what can have none there (FILE.license); and one version everywhere.
 lint_headers() {
 	local bad
 	bad=$(git ls-files | grep -vE '^(COPYING|VERSION|LICENSES/)' | while read -r file; do
-		[ ! -f "$file" ] || head -n 4 "$file" | grep -q SPDX-License-Identifier || echo "$file: no SPDX line"
+		[ ! -f "$file" ] || cat "$file.license" "$file" 2>/dev/null | head -n 4 | grep -aq SPDX-License-Identifier || echo "$file: no SPDX line"
 	done)
 	grep -qx "PACKAGE_VERSION=\"$(cat VERSION)\"" dkms.conf || bad+=$'\n'"dkms.conf: another version than VERSION"
 	head -n 4 packaging/man/kvmferry.8 | grep -qF "\"kvmferry $(cat VERSION)\"" || bad+=$'\n'"kvmferry.8: another version than VERSION"
