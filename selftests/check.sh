@@ -44,7 +44,8 @@ verdicts=$results/verdicts
 : >"$verdicts"
 
 # A host that runs guests keeps two CPUs busy and takes two places. Beside another host on the same two CPUs everything in it
-# takes up to three times as long: a CPU of its that waits for a lock or another CPU spins. Whatever runs does not outlive us.
+# takes up to three times as long: those of its CPUs that wait for a lock, or for each other, spin. Whatever runs does not
+# outlive us.
 [ -n "$at_once" ] || at_once=$(awk -v cpus="$(nproc)" '/^MemAvailable/ {
 	places = int($2 / (4 * 1024 * 1024))
 	print places < 1 ? 1 : places < cpus ? places : cpus
