@@ -102,7 +102,7 @@ domain_xml() {
 		  <uuid>$2</uuid>
 		  <memory unit='MiB'>$GUEST_RAM</memory>
 		  <memoryBacking><source type='file'/><access mode='$3'/></memoryBacking>
-		  <vcpu>2</vcpu>
+		  <vcpu cpuset='$KVMFERRY_GUEST_CPUS'>2</vcpu>
 		  <os>
 		    <type arch='x86_64' machine='q35'>hvm</type>
 		    <kernel>$GUEST_DIR/vmlinuz</kernel>

@@ -115,12 +115,14 @@ kill_leftovers() {
 # Who may use which CPU. QEMU's interpreter lets every CPU that restores FPU state clear a bit of the first CPU's hidden
 # flags (cpu_clear_ignne), without a lock. If the first CPU enters or leaves a guest at that moment, that is undone: nested
 # paging is off in the guest, or interrupts come before the host's registers are back, and guest or host die. So no guest
-# may ever run on CPU 0: whatever is started here inherits this.
+# may ever run on CPU 0: whatever is started here inherits this, and what gives QEMU CPUs of its own choice, as libvirt does,
+# has to be told KVMFERRY_GUEST_CPUS.
 spare_first_cpu() {
 	local all
 	read -r all </sys/devices/system/cpu/online
 	[ "$all" != 0 ] || return 0 # no guests, then
-	taskset -cp "1-${all#*-}" $$ >/dev/null
+	export KVMFERRY_GUEST_CPUS="1-${all#*-}"
+	taskset -cp "$KVMFERRY_GUEST_CPUS" $$ >/dev/null
 }
 
 # A write to a virtio port returns before anybody has read it. So host.sh ends this host, when it has read the verdict.
