@@ -24,7 +24,8 @@ one_round() {
 	victim=${victims[drawn]}
 	draw "$took"
 	guest_await "$to"
-	agent_receive "$to" --insecure --json || return 1
+	# a source may die before it has connected
+	agent_receive "$to" --insecure --json --wait 60 || return 1
 	now_ms
 	begun=$now
 	agent_start_send "$from" "$to" --insecure --json
