@@ -33,6 +33,8 @@ iproute2                network name spaces of the migration tests
 e2fsprogs               file systems of the guests
 dmsetup                 device-mapper targets of the storage tests
 fio                     requests for bench-storage
+open-iscsi              the test of fences: two ways to one logical unit; its services have nothing to do
+sg3-utils               the test of fences: looks at reservations
 util-linux              flock, setsid
 patch                   the debug kernel
 procps                  ps, for reports

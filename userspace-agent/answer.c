@@ -7,6 +7,7 @@
 
 #include "answer.h"
 #include "codec.h"
+#include "cutoff.h"
 #include "fault.h"
 #include "room.h"
 #include "takeover.h"
@@ -14,7 +15,7 @@
 /* Everything that can refuse a migration without having changed anything. */
 static int examine(struct target *t)
 {
-	if (incoming_pair(&t->in, &t->hello, t->landing.ram, &t->why) ||
+	if (cutoff_agree(t) || incoming_pair(&t->in, &t->hello, t->landing.ram, &t->why) ||
 	    room_check(&t->in.rams, &t->why) ||
 	    journal_admits(t->options->state_dir, JOURNAL_TARGET, t->in.vm,
 			   t->in.rams.pid, &t->why))
@@ -89,7 +90,8 @@ static int on_disks(struct target *t, const uint8_t *payload, size_t len)
 {
 	uint8_t ready[WIRE_READY_SIZE];
 
-	if (guard_offer(&t->guard, &t->in.disks, t->id, payload, len, &t->why))
+	if (guard_offer(&t->guard, &t->in.disks, t->id, payload, len, &t->why) ||
+	    cutoff_ready(t))
 		return -1;
 	return frames_queue(&t->control, WIRE_DISKS_READY, ready,
 			    wire_put_disks_ready(ready, t->guard.usable), &t->why);

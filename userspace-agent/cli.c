@@ -40,7 +40,7 @@ enum option_key {
 	OPT_BANDWIDTH, OPT_CPU_LIMIT, OPT_NICE,
 	OPT_MAX_SLOWDOWN, OPT_GROUP, OPT_READ_GROUP, OPT_RESEND_UNCHANGED,
 	OPT_KEEP_SOURCE, OPT_KEEP_TARGET, OPT_TARGET, OPT_PID, OPT_STATE_DIR,
-	OPT_STORAGE, OPT_DISK, OPT_OPEN, OPT_VM, OPT_PEER, OPT_APPLY,
+	OPT_STORAGE, OPT_FENCE, OPT_DISK, OPT_OPEN, OPT_CUT, OPT_RELEASE, OPT_VM, OPT_PEER, OPT_APPLY,
 	OPT_RUN_DIR, OPT_DOMAIN, OPT_DOMAIN_XML, OPT_WAIT,
 	OPT_JSON, OPT_VERBOSE, OPT_HELP,
 };
@@ -78,6 +78,7 @@ static const struct option send_options[] = {
 	{ "read-group", required_argument, NULL, OPT_READ_GROUP },
 	{ "resend-unchanged", no_argument, NULL, OPT_RESEND_UNCHANGED },
 	{ "storage", required_argument, NULL, OPT_STORAGE },
+	{ "fence", required_argument, NULL, OPT_FENCE },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "verify", required_argument, NULL, OPT_VERIFY },
 	TLS_OPTIONS,
@@ -95,6 +96,7 @@ static const struct option receive_options[] = {
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-target", no_argument, NULL, OPT_KEEP_TARGET },
 	{ "domain-xml", required_argument, NULL, OPT_DOMAIN_XML },
+	{ "fence", required_argument, NULL, OPT_FENCE },
 	{ "wait", required_argument, NULL, OPT_WAIT },
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	COMMON_OPTIONS
@@ -114,6 +116,9 @@ static const struct option stat_options[] = {
 static const struct option disk_options[] = {
 	{ "disk", required_argument, NULL, OPT_DISK },
 	{ "open", no_argument, NULL, OPT_OPEN },
+	{ "fence", no_argument, NULL, OPT_CUT },
+	{ "release", no_argument, NULL, OPT_RELEASE },
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
 	OUTPUT_OPTIONS
 };
 
@@ -131,8 +136,7 @@ struct options {
 	struct recover_options recover;
 	enum journal_side side;
 	pid_t pid;
-	const char *disk;
-	bool open;
+	struct diskshow_options disk;
 	const char *domain, *domain_xml;
 };
 
@@ -196,6 +200,21 @@ static void set_storage(struct source_options *o, const char *text)
 	o->drain_storage = !strcmp(text, "drain");
 	if (!o->drain_storage && strcmp(text, "cancel") != 0)
 		die(EXIT_USAGE, "--storage %s: it takes cancel or drain", text);
+}
+
+static void set_fence(struct options *o, const char *text)
+{
+	if (strcmp(text, "pr") != 0)
+		die(EXIT_USAGE, "--fence %s: it takes pr", text);
+	o->send.fence = true;
+	o->receive.fence = true;
+}
+
+static void set_action(struct options *o, enum diskshow_action action)
+{
+	if (o->disk.action != DISKSHOW_LOOK && o->disk.action != action)
+		die(EXIT_USAGE, "--open, --fence and --release: one at a time; see kvmferry disk --help");
+	o->disk.action = action;
 }
 
 static void set_timeout(struct options *o, const char *text)
@@ -264,11 +283,20 @@ static void set_option(struct options *o, enum option_key key, const char *value
 	case OPT_STORAGE:
 		set_storage(&o->send, value);
 		break;
+	case OPT_FENCE:
+		set_fence(o, value);
+		break;
 	case OPT_DISK:
-		o->disk = value;
+		o->disk.name = value;
 		break;
 	case OPT_OPEN:
-		o->open = true;
+		set_action(o, DISKSHOW_OPEN);
+		break;
+	case OPT_CUT:
+		set_action(o, DISKSHOW_FENCE);
+		break;
+	case OPT_RELEASE:
+		set_action(o, DISKSHOW_RELEASE);
 		break;
 	case OPT_VM:
 		o->recover.vm = value;
@@ -430,6 +458,8 @@ static enum exit_status run_send(int argc, char **argv)
 	struct options o;
 
 	read_qemu_options(&o, argc, argv, send_options, cli_send_help);
+	if (o.send.fence && o.send.drain_storage)
+		die(EXIT_USAGE, "--fence pr with --storage drain: then nothing is ever in doubt");
 	if (!o.send.to)
 		die(EXIT_USAGE, "--to HOST:PORT is missing; see kvmferry send --help");
 	if (o.domain)
@@ -525,9 +555,11 @@ static enum exit_status run_disk(int argc, char **argv)
 	struct options o;
 
 	read_options(&o, argc, argv, disk_options, cli_disk_help);
-	if (o.open && !o.disk)
-		die(EXIT_USAGE, "--open needs --disk NAME; see kvmferry disk --help");
-	return diskshow_run(o.disk, o.open, o.send.json);
+	if (o.disk.action != DISKSHOW_LOOK && !o.disk.name)
+		die(EXIT_USAGE, "--open, --fence and --release need --disk NAME; see kvmferry disk --help");
+	o.disk.state_dir = o.send.state_dir;
+	o.disk.json = o.send.json;
+	return diskshow_run(&o.disk);
 }
 
 static enum exit_status run_recover(int argc, char **argv)

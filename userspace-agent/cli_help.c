@@ -52,6 +52,8 @@ const char cli_send_help[] =
 "  --resend-unchanged  send pages even if the target has their content already\n"
 "  --storage WHAT      cancel: disk requests that can be cancelled are, and the target\n"
 "                      sends them again; drain: wait for all of them (cancel)\n"
+"  --fence pr          have the target cut this host off from the storage, by persistent\n"
+"                      reservation, if it dies with cancelled requests in doubt\n"
 "  --timeout S         give up when a step takes longer (30)\n"
 "  --verify full       before the commit, read all RAM on both sides and compare\n"
 TLS_HELP
@@ -78,6 +80,8 @@ const char cli_receive_help[] =
 "  --listen HOST:PORT  where to wait for the source; not with a socket of systemd's\n"
 "  --timeout S         give up when the source or a step takes longer (30)\n"
 "  --wait S            give up when no source has come for so long (any time)\n"
+"  --fence pr          cut a source that dies with cancelled requests in doubt off from the\n"
+"                      storage, by persistent reservation; both sides need it\n"
 TLS_HELP
 "  --insecure          accept RAM in clear text beyond the loopback interface\n"
 "  --keep-target       leave QEMU there after a failure\n"
@@ -122,6 +126,11 @@ const char cli_disk_help[] =
 "  --open              open all that is guarded of it. Only if nothing is in doubt any\n"
 "                      more on the VM's former host, or that host is fenced: a late write\n"
 "                      would land on newer data\n"
+"  --fence             cut the VM's former host off from the storage, then open what was\n"
+"                      guarded for it. The VM has to have come with --fence pr\n"
+"  --release           end a fence. Only once the host that was cut off has been started\n"
+"                      anew, or is gone for good\n"
+"  --state-dir DIR     where fences are remembered (" JOURNAL_DIR ")\n"
 OUTPUT_HELP
 "\n"
 "Exit status: 0 told, even if there is none; 1 not, or no such disk; 2 usage.\n";

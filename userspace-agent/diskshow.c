@@ -11,17 +11,27 @@
 
 #include "disk.h"
 #include "diskshow.h"
+#include "fence.h"
+#include "guard.h"
 #include "kernel.h"
+#include "sysfs.h"
 
 #define SYS_BLOCK	"/sys/block"
 
 /* A disk, and all that is said of it. */
 struct shown {
-	char name[128];		/* device-mapper's */
+	char name[SYSFS_NAME];	/* device-mapper's */
 	struct disk disk;
+	struct fence fence;
 	struct ferry_disk_status status;
 	struct ferry_disk_range *ranges;
 	unsigned int count;	/* of ranges */
+};
+
+static const char *const fences[] = {
+	[FENCE_NONE] = "none",
+	[FENCE_READY] = "ready",
+	[FENCE_CUT] = "cut",
 };
 
 static const char *const states[] = {
@@ -75,6 +85,23 @@ static void print_guarded(const struct shown *d)
 	       "  was cut off from the storage for good (fenced, or powered off), this is safe:\n"
 	       "    kvmferry disk --disk %s --open\n"
 	       "  Earlier it is not: a late write would land on newer data.\n", d->name);
+	if (d->fence.state == FENCE_READY && d->fence.side == JOURNAL_TARGET)
+		printf("  Or cut that host off from the storage, now, and open them:\n"
+		       "    kvmferry disk --disk %s --fence\n", d->name);
+}
+
+static void print_fence(const struct shown *d)
+{
+	if (d->fence.state == FENCE_NONE)
+		return;
+	printf("  fence: ");
+	if (d->fence.state == FENCE_CUT)
+		printf("the VM's former host was cut off from the storage. No host but this one can\n"
+		       "  write to it. Once that host has been started anew, or is gone for good, end this:\n");
+	else
+		printf("this host has a key for the storage's reservation, of a migration with\n"
+		       "  --fence pr. If that is over, and nothing is guarded at either host, end this:\n");
+	printf("    kvmferry disk --disk %s --release\n", d->name);
 }
 
 static void print(const struct shown *d)
@@ -84,6 +111,7 @@ static void print(const struct shown *d)
 	print_doubt(d);
 	print_held(d);
 	print_guarded(d);
+	print_fence(d);
 }
 
 static void print_json(const struct shown *d)
@@ -96,7 +124,7 @@ static void print_json(const struct shown *d)
 						"id", (json_int_t)d->ranges[i].id,
 						"sector", (json_int_t)d->ranges[i].sector,
 						"sectors", (json_int_t)d->ranges[i].sectors));
-	object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s}",
 			   "event", "disk", "name", d->name, "device", d->disk.path,
 			   "state", state_of(d),
 			   "sectors", (json_int_t)d->status.sectors,
@@ -105,7 +133,7 @@ static void print_json(const struct shown *d)
 			   "ended", (json_int_t)d->status.ended,
 			   "held", (json_int_t)d->status.held,
 			   "oldest_ms", (json_int_t)d->status.oldest_ms,
-			   "guarded", guarded);
+			   "guarded", guarded, "fence", fences[d->fence.state]);
 	json_dumpf(object, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(object);
@@ -116,39 +144,42 @@ static void print_json(const struct shown *d)
  * ------------------------------------------------------------------------ */
 
 struct request {
-	const char *name;
-	bool open;
-	bool json;
+	const struct diskshow_options *options;
 	unsigned int shown;
 };
 
-/* What device-mapper calls the block device; false if it is none of its. */
-static bool read_name(const char *device, char name[128])
+/* What was asked for, before it is shown. Whoever is cut off can do no harm any more. */
+static int act(struct shown *d, enum diskshow_action action, struct failure *why)
 {
-	char path[300];
-	FILE *file;
-	bool read;
-
-	snprintf(path, sizeof(path), SYS_BLOCK "/%s/dm/name", device);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	read = fgets(name, 128, file) != NULL;
-	fclose(file);
-	name[strcspn(name, "\n")] = '\0';
-	return read;
+	switch (action) {
+	case DISKSHOW_LOOK:
+		return 0;
+	case DISKSHOW_FENCE:
+		if (d->fence.state != FENCE_READY || d->fence.side != JOURNAL_TARGET)
+			return fail(why, "disk %s: nobody can be cut off from it: no VM has come here with --fence pr, or it is done already",
+				    d->name);
+		return fence_cut(&d->fence, why) ||
+		       guard_open_some(&d->disk, d->fence.salt, why) < 0 ? -1 : 0;
+	case DISKSHOW_OPEN:
+		return disk_unguard_all(&d->disk, why);
+	case DISKSHOW_RELEASE:
+		return d->fence.state == FENCE_NONE ?
+			fail(why, "disk %s has no fence", d->name) : fence_end(&d->fence, why);
+	}
+	return 0;
 }
 
 static int show(struct shown *d, struct request *r, struct failure *why)
 {
-	if (r->open && disk_unguard_all(&d->disk, why))
-		return -1;
-	if (disk_status(&d->disk, &d->status, why))
+	const struct diskshow_options *o = r->options;
+
+	if (fence_read(&d->fence, o->state_dir, d->disk.path, why) || act(d, o->action, why) ||
+	    disk_status(&d->disk, &d->status, why))
 		return -1;
 	d->ranges = disk_ranges(&d->disk, &d->count, why);
 	if (!d->ranges)
 		return -1;
-	(r->json ? print_json : print)(d);
+	(o->json ? print_json : print)(d);
 	free(d->ranges);
 	r->shown++;
 	return 0;
@@ -157,12 +188,13 @@ static int show(struct shown *d, struct request *r, struct failure *why)
 static int show_device(const char *device, struct request *r, struct failure *why)
 {
 	struct shown d = { .disk.fd = -1 };
+	const char *name = r->options->name;
 	char path[300];
 	int result;
 
-	if (!read_name(device, d.name) || (r->name && strcmp(d.name, r->name) != 0))
-		return 0;
 	snprintf(path, sizeof(path), "/dev/%s", device);
+	if (!sysfs_mapper_name(path, d.name) || (name && strcmp(d.name, name) != 0))
+		return 0;
 	result = disk_open(&d.disk, path, why);
 	if (result > 0)
 		result = show(&d, r, why);
@@ -181,15 +213,15 @@ static int show_all(struct request *r, struct failure *why)
 	while (!result && (entry = readdir(devices)))
 		result = show_device(entry->d_name, r, why);
 	closedir(devices);
-	if (!result && r->name && !r->shown)
+	if (!result && r->options->name && !r->shown)
 		return fail(why, "%s is no disk with a target \"ferry\"; kvmferry disk without --disk shows all that are",
-			    r->name);
+			    r->options->name);
 	return result;
 }
 
-enum exit_status diskshow_run(const char *name, bool open, bool json)
+enum exit_status diskshow_run(const struct diskshow_options *options)
 {
-	struct request request = { .name = name, .open = open, .json = json };
+	struct request request = { .options = options };
 	struct failure why = { 0 };
 	struct kernel k;
 	int result;
@@ -203,7 +235,7 @@ enum exit_status diskshow_run(const char *name, bool open, bool json)
 		log_error("%s", why.text);
 		return EXIT_FAILED;
 	}
-	if (!request.shown && !json)
+	if (!request.shown && !options->json)
 		puts("no disk of this host has a target \"ferry\"");
 	return EXIT_DONE;
 }

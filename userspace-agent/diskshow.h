@@ -5,8 +5,9 @@
  *
  * For people some lines for each disk. With --json one object per line for each:
  * "event" ("disk"), name, device, state ("pass", "holding", "cancelling", "settling"),
- * sectors, in_flight, in_doubt, ended, held, oldest_ms, and "guarded", an array of
- * objects with id, sector and sectors. linux/kvmferry_disk.h explains them all.
+ * sectors, in_flight, in_doubt, ended, held, oldest_ms, "guarded", an array of
+ * objects with id, sector and sectors, which linux/kvmferry_disk.h explains, and "fence"
+ * ("none", "ready", "cut"; fence.h).
  */
 #ifndef KVMFERRY_DISKSHOW_H
 #define KVMFERRY_DISKSHOW_H
@@ -15,12 +16,27 @@
 
 #include "log.h"
 
+enum diskshow_action {
+	DISKSHOW_LOOK,
+	DISKSHOW_OPEN,		/* whatever is guarded */
+	DISKSHOW_FENCE,		/* cut the VM's former host off, and open what was guarded for it */
+	DISKSHOW_RELEASE,	/* end the fence */
+};
+
 /**
- * diskshow_run - show them
+ * struct diskshow_options - what was asked for
  * @name:	only the disk that device-mapper calls so, which must be there; NULL: all
- * @open:	open whatever is guarded of it
+ * @action:	to be done first; with a name only
+ * @state_dir:	where fences are remembered
  * @json:	for programs
  */
-enum exit_status diskshow_run(const char *name, bool open, bool json);
+struct diskshow_options {
+	const char *name;
+	enum diskshow_action action;
+	const char *state_dir;
+	bool json;
+};
+
+enum exit_status diskshow_run(const struct diskshow_options *options);
 
 #endif /* KVMFERRY_DISKSHOW_H */

@@ -3,19 +3,17 @@
  * Domains of libvirt, before and after the agent's work.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "domain.h"
 #include "domxml.h"
+#include "helper.h"
 #include "virsh.h"
 
 #define SETTLE_MS	10000	/* for libvirt to notice what became of a QEMU */
@@ -270,23 +268,11 @@ static int hear(int fd)
 	return n == 1 ? status : AGENT_DIED;
 }
 
-/* Interrupted is the agent, which then says how it ended. No file of its is open here but @fd. */
-static void detach(int *fd)
-{
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	*fd = dup2(*fd, STDERR_FILENO + 1);
-	close_range(STDERR_FILENO + 2, ~0u, 0);
-	fcntl(*fd, F_SETFD, FD_CLOEXEC);
-}
-
 __attribute__((noreturn))
 static void keep(const struct side *side, struct keeper *k, int fd)
 {
 	struct answer answer = { 0 };
 
-	detach(&fd);
 	answer.ready = !side->begin(k, &answer.why);
 	snprintf(answer.qmp, sizeof(answer.qmp), "%s", k->read.qmp);
 	/* an agent that is not there any more has not begun */
@@ -297,35 +283,23 @@ static void keep(const struct side *side, struct keeper *k, int fd)
 	_exit(0);
 }
 
-static void reap(struct domain *d)
-{
-	close(d->fd);
-	while (waitpid(d->keeper, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
 static int begin(struct domain *d, const struct side *side, struct keeper *k,
 		 struct failure *why)
 {
 	struct answer answer = { 0 };
-	int fds[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-		return fail(why, "cannot begin: %s", strerror(errno));
-	d->keeper = fork();
+	d->keeper = helper_fork(&d->fd);
 	if (!d->keeper)
-		keep(side, k, fds[1]);
-	close(fds[1]);
-	d->fd = fds[0];
-	if (d->keeper > 0 &&
-	    recv(d->fd, &answer, sizeof(answer), MSG_WAITALL) == sizeof(answer) && answer.ready) {
+		keep(side, k, d->fd);
+	if (d->keeper < 0)
+		return fail(why, "cannot begin a process for libvirt: %s", strerror(errno));
+	if (recv(d->fd, &answer, sizeof(answer), 0) == sizeof(answer) && answer.ready) {
 		snprintf(d->qmp, sizeof(d->qmp), "%s", answer.qmp);
 		return 0;
 	}
-	if (d->keeper > 0)
-		reap(d);
+	helper_end(d->keeper, d->fd);
 	return fail(why, "%s", answer.why.text[0] ? answer.why.text :
-		    "cannot begin: no process for libvirt");
+		    "the process for libvirt has ended");
 }
 
 int domain_leave(struct domain *d, const char *name, struct failure *why)
@@ -351,7 +325,7 @@ enum exit_status domain_close(struct domain *d, enum exit_status status)
 
 	if (write(d->fd, &byte, 1) != 1)
 		log_warn("the process that deals with libvirt has gone: see virsh list");
-	reap(d);
+	helper_end(d->keeper, d->fd);
 	return status;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fence.h"
 #include "guard.h"
 
 /* ------------------------------------------------------------------------
@@ -14,17 +15,11 @@
 
 #define SALT_SHIFT	32
 
-static uint64_t salt_of(const struct guard *g)
-{
-	return (uint64_t)g->salt[0] << 24 | (uint64_t)g->salt[1] << 16 |
-	       (uint64_t)g->salt[2] << 8 | g->salt[3];
-}
-
 /* What the source calls a range, as the disk here does; 0 if that cannot be. */
 static uint64_t our_id(const struct guard *g, uint64_t theirs, struct failure *why)
 {
 	if (theirs && !(theirs >> SALT_SHIFT))
-		return salt_of(g) << SALT_SHIFT | theirs;
+		return (uint64_t)g->salt << SALT_SHIFT | theirs;
 	fail(why, "the source broke the protocol: the id of a range is out of bounds");
 	return 0;
 }
@@ -38,13 +33,20 @@ static bool is_usable(const struct guard *g, unsigned int number)
 	return g->usable >> number & 1;
 }
 
+const struct disk *guard_disk(const struct guard *g, const struct vmdisks *disks,
+			      unsigned int number)
+{
+	return is_usable(g, number) ? &disks->disk[g->ours[number]].disk : NULL;
+}
+
 static const struct disk *disk_of(const struct guard *g, const struct vmdisks *disks,
 				  unsigned int number, struct failure *why)
 {
-	if (is_usable(g, number))
-		return &disks->disk[g->ours[number]].disk;
-	fail(why, "the source broke the protocol: it tells of a disk that was not offered");
-	return NULL;
+	const struct disk *disk = guard_disk(g, disks, number);
+
+	if (!disk)
+		fail(why, "the source broke the protocol: it tells of a disk that was not offered");
+	return disk;
 }
 
 /* Could our disk of this name be guarded in the stead of the source's? */
@@ -82,7 +84,7 @@ int guard_offer(struct guard *g, const struct vmdisks *disks,
 	if (wire_get_disks(&g->theirs, payload, len, &fault))
 		return fail(why, "the source's list of disks is wrong: %s", fault);
 	g->asked = true;
-	memcpy(g->salt, id, sizeof(g->salt));
+	g->salt = fence_salt(id);
 	for (unsigned int i = 0; i < g->theirs.disks; i++)
 		match(g, disks, i);
 	return 0;
@@ -158,7 +160,7 @@ bool guard_is_whole(const struct guard *g)
 }
 
 /* ------------------------------------------------------------------------
- * Migrations that did not come
+ * Ranges that nobody will tell of any more
  * ------------------------------------------------------------------------ */
 
 /* Opens the ranges for which @is_one says so. Returns how many there were, or -1. */
@@ -179,20 +181,26 @@ static int open_some(const struct disk *d,
 	return opened;
 }
 
-static bool is_ours(uint64_t id, const void *opaque)
+static bool is_of(uint64_t id, const void *opaque)
 {
-	return id >> SALT_SHIFT == salt_of(opaque);
+	return id >> SALT_SHIFT == *(const uint32_t *)opaque;
 }
 
-void guard_abandon(struct guard *g, const struct vmdisks *disks)
+int guard_open_some(const struct disk *disk, uint32_t salt, struct failure *why)
 {
-	struct failure why = { 0 };
+	return open_some(disk, is_of, &salt, why);
+}
 
-	for (unsigned int i = 0; i < g->theirs.disks; i++)
-		if (is_usable(g, i) && g->closed &&
-		    open_some(&disks->disk[g->ours[i]].disk, is_ours, g, &why) < 0)
-			log_warn("%s", why.text);
+int guard_open(struct guard *g, const struct vmdisks *disks, struct failure *why)
+{
+	for (unsigned int i = 0; g->closed && i < g->theirs.disks; i++) {
+		const struct disk *disk = guard_disk(g, disks, i);
+
+		if (disk && guard_open_some(disk, g->salt, why) < 0)
+			return -1;
+	}
 	g->closed = 0;
+	return 0;
 }
 
 struct records {
@@ -227,6 +235,17 @@ static int count_for_good(const struct disk *d, const struct records *records,
 	return guarded;
 }
 
+static int admit_fence(const struct disk *d, const char *state_dir, struct failure *why)
+{
+	struct fence fence;
+
+	if (fence_read(&fence, state_dir, d->path, why))
+		return -1;
+	return fence.state == FENCE_NONE ? 0 :
+		fail(why, "disk %s has a fence of an earlier migration, so the next host could not write to it; kvmferry disk tells what to do",
+		     d->path);
+}
+
 int guard_admits(const struct vmdisks *disks, enum journal_side side,
 		 const char *state_dir, const char *vm, struct failure *why)
 {
@@ -242,7 +261,7 @@ int guard_admits(const struct vmdisks *disks, enum journal_side side,
 		if (guarded > 0)
 			fail(why, "%d ranges of disk %s are guarded, as an earlier host of the VM has requests in doubt there; kvmferry disk tells what to do",
 			     guarded, d->path);
-		if (guarded)
+		if (guarded || admit_fence(d, state_dir, why))
 			return -1;
 	}
 	return 0;

@@ -11,10 +11,11 @@
  *	DISKS		guard_offer()	which of our disks could be guarded?
  *	DOUBT, DOUBT_END  guard_doubt(), guard_complete()	from here on they are
  *	ENDED		guard_ended()	a few ranges less
- *	ABORT, or we	guard_abandon()	the VM stays there, nothing runs here
+ *	ABORT, or we	guard_open()	the VM stays there, nothing runs here
  *
- * If the source disappears while ranges are guarded, they stay so until the operator
- * opens them: only he can know when it is safe.
+ * If the source disappears while ranges are guarded, they stay so until it has been cut
+ * off from the storage (cutoff.h), or the operator opens them: else only he can know when
+ * it is safe.
  */
 #ifndef KVMFERRY_GUARD_H
 #define KVMFERRY_GUARD_H
@@ -23,7 +24,7 @@
 #include "vmdisks.h"
 
 struct guard {
-	uint8_t salt[4];		/* the beginning of the migration's id */
+	uint32_t salt;			/* fence_salt() of the migration */
 	struct wire_disks theirs;	/* as the source numbers them */
 	uint64_t usable;		/* of them, those we offered, bit (1 << number) */
 	int ours[WIRE_MAX_DISKS];	/* our number of each of these */
@@ -57,8 +58,15 @@ int guard_ended(struct guard *g, const struct vmdisks *disks, const uint8_t *pay
 /* May the VM run here? Not with only a part of what is in doubt guarded. */
 bool guard_is_whole(const struct guard *g);
 
-/* Opens what was guarded for a migration that does not come. Logs what goes wrong. */
-void guard_abandon(struct guard *g, const struct vmdisks *disks);
+/* Opens all that was guarded for this migration. Returns 0, or -1 with @why. */
+int guard_open(struct guard *g, const struct vmdisks *disks, struct failure *why);
+
+/* The same for one disk, and the migration with this fence_salt(). Returns how many there were, or -1. */
+int guard_open_some(const struct disk *disk, uint32_t salt, struct failure *why);
+
+/* Our disk in the stead of the source's of this @number; NULL if it is not guarded. */
+const struct disk *guard_disk(const struct guard *g, const struct vmdisks *disks,
+			      unsigned int number);
 
 /**
  * guard_admits - may the VM be moved away from, or to, these disks?
@@ -68,7 +76,8 @@ void guard_abandon(struct guard *g, const struct vmdisks *disks);
  *
  * No, while ranges of one are guarded: an earlier host of the VM has requests in doubt
  * there, of which the next one would not know. But a target may forget ranges that
- * it guarded for a migration that never came.
+ * it guarded for a migration that never came. Nor while there is a fence: the next host
+ * could not write.
  *
  * Returns 0 for yes; -1 with @why and the remedy.
  */

@@ -28,6 +28,8 @@ static const uint64_t for_setup[] = {
 	[PRIVILEGES_TARGET] = CAP(DAC_OVERRIDE) | CAP(SYS_PTRACE) | CAP(CHECKPOINT_RESTORE) |
 			      CAP(NET_ADMIN) | CAP(SETPCAP) | CAP(NET_BIND_SERVICE) |
 			      CAP(SYS_ADMIN) | CAP(SETUID) | CAP(SETGID) | CAP(KILL),
+	/* Linux 6.1 changes reservations for nobody else. Its files, and the storage's devices. */
+	[PRIVILEGES_FENCER] = CAP(SYS_ADMIN) | CAP(DAC_OVERRIDE) | CAP(SETPCAP),
 };
 
 /* And what is left then. */

@@ -20,6 +20,7 @@
 enum privileges {
 	PRIVILEGES_SOURCE,
 	PRIVILEGES_TARGET,	/* it makes its decoder's sandbox, and ends that process */
+	PRIVILEGES_FENCER,	/* a helper (fencer.h), which keeps what it has at the beginning */
 };
 
 /* Returns 0, or -1 with @why. */

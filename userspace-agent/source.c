@@ -87,7 +87,7 @@ static json_t *options_object(const struct source_options *o)
 {
 	char group[POLICY_WORD_SIZE];
 
-	return json_pack("{s:s, s:i, s:I, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:b, s:s, s:i, s:b, s:s, s:b}",
+	return json_pack("{s:s, s:i, s:I, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:b, s:s, s:i, s:b, s:s, s:b, s:b}",
 			 "to", o->to, "channels", (int)o->channels,
 			 "ring_bytes", (json_int_t)o->ring_bytes,
 			 "codecs", codec_array(o->codecs),
@@ -101,7 +101,8 @@ static json_t *options_object(const struct source_options *o)
 			 "resend_unchanged", !!(o->group.flags & FERRY_GROUP_RESEND),
 			 "storage", o->drain_storage ? "drain" : "cancel",
 			 "timeout_ms", o->timeout_ms, "verify", o->verify,
-			 "tls", tls_word(&o->tls), "keep_source", o->keep_source);
+			 "tls", tls_word(&o->tls), "keep_source", o->keep_source,
+			 "fence", o->fence);
 }
 
 static json_t *summary(const struct source *s)

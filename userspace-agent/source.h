@@ -10,6 +10,7 @@
 #define KVMFERRY_SOURCE_H
 
 #include "converge.h"
+#include "fencer.h"
 #include "frames.h"
 #include "heat.h"
 #include "journal.h"
@@ -48,6 +49,7 @@
  * @json:	progress and outcome as lines of JSON on standard output
  * @keep_source: leave the source's QEMU there afterwards
  * @drain_storage: wait for all disk requests, cancel none
+ * @fence:	let the target cut us off if it loses us with requests in doubt, see fence.h
  */
 struct source_options {
 	const char *qmp;
@@ -73,6 +75,7 @@ struct source_options {
 	bool json;
 	bool keep_source;
 	bool drain_storage;
+	bool fence;
 };
 
 /* What the source's QEMU says about its outgoing migration. */
@@ -124,6 +127,7 @@ struct source {
 	struct heat heat;		/* where groups are opened; for the log */
 
 	struct storage storage;
+	struct fencer fencer;
 
 	/* The target */
 	struct tls *tls;		/* NULL: in clear text */

@@ -66,7 +66,8 @@ static int act_check(struct source *s, struct failure *why)
 {
 	const struct source_options *o = s->options;
 
-	if (privileges_begin(PRIVILEGES_SOURCE, why))
+	if ((o->fence && fencer_start(&s->fencer, o->state_dir, why)) ||
+	    privileges_begin(PRIVILEGES_SOURCE, why))
 		return -1;
 	if (getrandom(s->id, sizeof(s->id), 0) != sizeof(s->id) ||
 	    getrandom(s->key, sizeof(s->key), 0) != sizeof(s->key))
@@ -88,6 +89,7 @@ static void undo_check(struct source *s)
 {
 	ramblocks_close(&s->rams);
 	storage_close(s);
+	fencer_stop(&s->fencer);
 	qmp_close(s->qmp);
 	s->qmp = NULL;
 }
@@ -147,7 +149,8 @@ static int dial(struct source *s, struct connection *c, enum wire_kind kind,
 static int say_hello(struct source *s, struct failure *why)
 {
 	struct wire_hello hello = {
-		.flags = s->was_running ? WIRE_HELLO_RUNNING : 0,
+		.flags = (s->was_running ? WIRE_HELLO_RUNNING : 0) |
+			 (s->options->fence ? WIRE_HELLO_FENCE : 0),
 		.streams = s->options->channels,
 		.rams = s->rams.count,
 		.codecs = CODEC_ALL,
@@ -216,6 +219,8 @@ static void undo_connect(struct source *s)
 
 	for (i = 0; i < s->options->channels; i++)
 		sender_stop(&s->sender[i]);
+	if (!s->committed)
+		storage_unfence(s);
 	frames_close(&s->control);
 	tls_close(s->tls);
 	s->tls = NULL;

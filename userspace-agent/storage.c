@@ -57,11 +57,24 @@ static int queue_disks(struct source *s, struct failure *why)
 			    wire_put_disks(payload, &list), why);
 }
 
+/* The same for the fence of each disk, until it fails. */
+static int each_fence(struct source *s, enum fencer_task task, struct failure *why)
+{
+	uint64_t disks = cancellable(s);
+	uint32_t salt = fence_salt(s->id);
+
+	for (unsigned int i = 0; s->options->fence && i < s->storage.disks.count; i++)
+		if (disks >> i & 1 && fencer_do(&s->fencer, task, disk_at(s, i)->path,
+						JOURNAL_SOURCE, salt, why))
+			return -1;
+	return 0;
+}
+
 int storage_offer(struct source *s, struct failure *why)
 {
 	if (s->options->drain_storage || !cancellable(s))
 		return 0;
-	if (queue_disks(s, why))
+	if (each_fence(s, FENCER_READY, why) || queue_disks(s, why))
 		return -1;
 	return attend_until(s, is_answered, "the target did not say which disks it can guard",
 			    why);
@@ -360,11 +373,8 @@ static void wait_for_target(struct source *s)
 		lose_target(s, &why);
 }
 
-int storage_settle(struct source *s, struct failure *why)
+static void settle(struct source *s)
 {
-	(void)why;
-	if (!s->storage.told || s->storage.open)
-		return 0;
 	log_info("the VM runs on %s; %u of its cancelled writes are still with the storage, and it waits there if it needs the same blocks",
 		 s->options->to, s->storage.doubt);
 	s->storage.settling = true;
@@ -378,6 +388,24 @@ int storage_settle(struct source *s, struct failure *why)
 	} else if (s->held) {
 		log_warn("nothing is in doubt here any more: it is safe to open what is held there (kvmferry disk --open)");
 	}
+}
+
+void storage_unfence(struct source *s)
+{
+	struct failure why = { 0 };
+
+	if (fencer_is_there(&s->fencer) && each_fence(s, FENCER_END, &why))
+		log_warn("a reservation is left: %s; kvmferry disk tells what to do", why.text);
+}
+
+/* A target that could not be told may still want to cut us off. */
+int storage_settle(struct source *s, struct failure *why)
+{
+	(void)why;
+	if (s->storage.told && !s->storage.open)
+		settle(s);
+	if (!s->held)
+		storage_unfence(s);
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  * (linux/kvmferry_disk.h), and the target's QEMU, which finds it in its device state,
  * sends it again.
  *
- *	connect		which disks could be cancelled here, and guarded there?
+ *	connect		which disks could be cancelled here, and guarded there? With --fence
+ *			pr, they are reserved before (fence.h)
  *	drain		`stop` is under way: cancel, which ends it; tell what is in doubt
  *	guard		before the commit: nothing there touches what is in doubt
  *	disks		after it: tell what the storage has ended, until it is all
@@ -97,6 +98,12 @@ int storage_settle(struct source *s, struct failure *why);
 
 /* @watch is readable: tells the target what has ended. Returns 0, or -1 with @why. */
 int storage_tell_ended(struct source *s, struct failure *why);
+
+/*
+ * The VM is here, or nothing of it is in doubt: others may write to its disks as before.
+ * May be repeated. Logs what goes wrong.
+ */
+void storage_unfence(struct source *s);
 
 void storage_close(struct source *s);
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "clock.h"
+#include "cutoff.h"
 #include "fault.h"
 #include "takeover.h"
 
@@ -121,6 +122,14 @@ static void tell_open(struct target *t)
 	log_info("the source's storage has ended all it had: nothing is guarded any more");
 }
 
+int takeover_lose_source(struct target *t, const char *reason)
+{
+	if (cutoff_source(t, reason))
+		return -1;
+	t->stage = TARGET_ENDED;
+	return 0;
+}
+
 int takeover_settle(struct target *t)
 {
 	struct failure broken = { 0 };
@@ -132,5 +141,5 @@ int takeover_settle(struct target *t)
 		tell_open(t);
 		return 0;
 	}
-	return filled < 0 ? fail(&t->why, "%s", broken.text) : 0;
+	return filled < 0 ? takeover_lose_source(t, broken.text) : 0;
 }

@@ -36,4 +36,13 @@ int takeover_step(struct target *t);
  */
 int takeover_settle(struct target *t);
 
+/**
+ * takeover_lose_source - it is gone, and ranges are guarded
+ * @reason:	how
+ *
+ * Returns 0, and @t has ended, if the source could be cut off from the storage; else -1
+ * with @t->why.
+ */
+int takeover_lose_source(struct target *t, const char *reason);
+
 #endif /* KVMFERRY_TAKEOVER_H */

@@ -42,6 +42,7 @@
 
 #include "answer.h"
 #include "clock.h"
+#include "cutoff.h"
 #include "privileges.h"
 #include "takeover.h"
 #include "target.h"
@@ -300,7 +301,7 @@ static int on_time(struct target *t)
 		return takeover_step(t);
 	case TARGET_SETTLING:
 		return t->control.link.fd >= 0 ? 0 :
-			fail(&t->why, "the connection broke");
+			takeover_lose_source(t, "the connection broke");
 	case TARGET_ENDED:
 		break;
 	}
@@ -370,7 +371,9 @@ static int prepare(struct target *t)
 	if (t->signals < 0 || t->wake < 0)
 		return fail(&t->why, "cannot set up: %s", strerror(errno));
 
-	if (privileges_begin(PRIVILEGES_TARGET, &t->why))
+	if ((t->options->fence &&
+	     fencer_start(&t->fencer, t->options->state_dir, &t->why)) ||
+	    privileges_begin(PRIVILEGES_TARGET, &t->why))
 		return -1;
 	if (tls_wanted(&t->options->tls)) {
 		t->tls = tls_open(&t->options->tls, true, &t->why);
@@ -425,7 +428,9 @@ static void give_up(struct target *t)
 	tunnel_close(&t->tunnel);
 	landing_close(&t->landing);
 
-	guard_abandon(&t->guard, &t->in.disks);
+	if (guard_open(&t->guard, &t->in.disks, &why))
+		log_warn("%s", why.text);
+	cutoff_leave(t);
 	if (t->begun && !t->options->keep_target) {
 		incoming_quit(&t->in);
 		landing_empty(&t->landing, &why);
@@ -444,11 +449,13 @@ static void tell_failure(struct target *t, const char *status)
 static enum exit_status tell_done(struct target *t)
 {
 	progress_done(&t->progress,
-		      json_pack("{s:b, s:b}", "running",
+		      json_pack("{s:b, s:b, s:b}", "running",
 				!!(t->hello.flags & WIRE_HELLO_RUNNING), "held",
-				t->guard.closed > 0));
-	if (!t->guard.closed)
+				t->guard.closed > 0, "fenced", t->cut));
+	if (!t->guard.closed) {
+		cutoff_end(t);
 		return EXIT_DONE;
+	}
 	log_warn("the VM runs here, but %u ranges of its disks stay guarded: %s; it waits if it needs them, until they are opened: kvmferry disk tells how",
 		 t->guard.closed, t->why.text);
 	return EXIT_HELD;
@@ -482,6 +489,7 @@ static void dispose(struct target *t)
 	acceptor_close(&t->acceptor);
 	tls_close(t->tls);
 	incoming_close(&t->in);
+	fencer_stop(&t->fencer);
 	if (t->wake >= 0)
 		close(t->wake);
 	if (t->signals >= 0)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "acceptor.h"
+#include "fencer.h"
 #include "frames.h"
 #include "guard.h"
 #include "incoming.h"
@@ -37,6 +38,7 @@
  * @timeout_s:	seconds without a sign of life of the other side before the
  *		migration is given up, and seconds that QEMU may take for one step
  * @wait_s:	seconds that no source may have come for; 0: any
+ * @fence:	cut the source off if it is lost with requests in doubt, see fence.h
  * @keep_target: leave the target's QEMU running after a failure, for a look at it
  */
 struct target_options {
@@ -49,6 +51,7 @@ struct target_options {
 	const char *run_dir;
 	unsigned int timeout_s;
 	unsigned int wait_s;
+	bool fence;
 	bool keep_target;
 };
 
@@ -84,6 +87,8 @@ enum target_stage {
  * @landing:	RAM, and the streams that bring it
  * @tunnel:	carries device state
  * @guard:	disk ranges that the source's storage may still write to
+ * @fencer:	makes fences
+ * @cut:	the source was cut off
  * @alive:	when the source last showed a sign of life, clock_ms()
  * @bytes:	bytes on the streams then
  * @commit_by:	when QEMU must have loaded its device state, after COMMIT
@@ -112,6 +117,8 @@ struct target {
 	struct landing landing;
 	struct tunnel tunnel;
 	struct guard guard;
+	struct fencer fencer;
+	bool cut;
 
 	int64_t alive;
 	uint64_t bytes;

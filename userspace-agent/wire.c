@@ -249,7 +249,7 @@ int wire_get_hello(struct wire_hello *h, const uint8_t *in, size_t len,
 	h->codecs = get(in + 8, 8);
 	memcpy(h->key, in + 16, FERRY_KEY_SIZE);
 
-	if (h->flags & ~WIRE_HELLO_RUNNING)
+	if (h->flags & ~WIRE_HELLO_FLAGS)
 		return refuse(why, "HELLO has unknown flags");
 	if (!h->streams || h->streams > FERRY_MAX_CHANNELS)
 		return refuse(why, "number of streams out of range");

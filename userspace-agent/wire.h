@@ -118,6 +118,11 @@ struct wire_preamble {
  */
 #define WIRE_HELLO_RUNNING	(1u << 0)
 
+/* The source reserves its disks, so that the target can cut it off: see fence.h. */
+#define WIRE_HELLO_FENCE	(1u << 1)
+
+#define WIRE_HELLO_FLAGS	(WIRE_HELLO_RUNNING | WIRE_HELLO_FENCE)
+
 /* A RAM block as both sides name it: QEMU's block id, and its bytes. */
 struct wire_ram {
 	char name[WIRE_NAME_SIZE];

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash disable=SC2086 # $from and $to are a and b
+# shellcheck shell=bash disable=SC2086 # $from and $to are a and b, $moving is words
 # What the tests of migrations with a disk share: a load on it, and the questions asked afterwards. Sourced, with set -eu.
 
 # shellcheck source=SCRIPTDIR/scene.sh
@@ -61,8 +61,9 @@ disk_has() { [ "$(disk_count "$1" "$2")" -ge "$3" ]; }
 SLOW=2000000
 SHORT=50000
 
-# Where the VM is, and where it goes next.
+# Where the VM is, and where it goes next. Words for both agents.
 from=a to=b
+moving="--insecure --json"
 
 # slow_load WORDS: requests of every worker of the guest are with the storage, and stay there
 slow_load() {
@@ -87,8 +88,8 @@ storage_wakes() { guest_disk_delay "$1" 0 0; }
 # The VM runs at the target, with requests still in the storage here.
 depart() {
 	guest_await $to
-	agent_receive $to --insecure --json
-	agent_start_send $from $to --insecure --json
+	agent_receive $to $moving
+	agent_start_send $from $to $moving
 	at_stage $from disks || { agent_reason $from send; return 1; }
 	forget_source $from
 	[ "$(guest_status $to)" = running ] || { ktap_note "there it is $(guest_status $to)"; return 1; }
