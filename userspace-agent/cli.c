@@ -116,7 +116,7 @@ static const struct option stat_options[] = {
 static const struct option disk_options[] = {
 	{ "disk", required_argument, NULL, OPT_DISK },
 	{ "open", no_argument, NULL, OPT_OPEN },
-	{ "fence", no_argument, NULL, OPT_CUT },
+	{ "cut-off", no_argument, NULL, OPT_CUT },
 	{ "release", no_argument, NULL, OPT_RELEASE },
 	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
 	OUTPUT_OPTIONS
@@ -213,7 +213,7 @@ static void set_fence(struct options *o, const char *text)
 static void set_action(struct options *o, enum diskshow_action action)
 {
 	if (o->disk.action != DISKSHOW_LOOK && o->disk.action != action)
-		die(EXIT_USAGE, "--open, --fence and --release: one at a time; see kvmferry disk --help");
+		die(EXIT_USAGE, "--open, --cut-off and --release: one at a time; see kvmferry disk --help");
 	o->disk.action = action;
 }
 
@@ -293,7 +293,7 @@ static void set_option(struct options *o, enum option_key key, const char *value
 		set_action(o, DISKSHOW_OPEN);
 		break;
 	case OPT_CUT:
-		set_action(o, DISKSHOW_FENCE);
+		set_action(o, DISKSHOW_CUT_OFF);
 		break;
 	case OPT_RELEASE:
 		set_action(o, DISKSHOW_RELEASE);
@@ -556,7 +556,7 @@ static enum exit_status run_disk(int argc, char **argv)
 
 	read_options(&o, argc, argv, disk_options, cli_disk_help);
 	if (o.disk.action != DISKSHOW_LOOK && !o.disk.name)
-		die(EXIT_USAGE, "--open, --fence and --release need --disk NAME; see kvmferry disk --help");
+		die(EXIT_USAGE, "--open, --cut-off and --release need --disk NAME; see kvmferry disk --help");
 	o.disk.state_dir = o.send.state_dir;
 	o.disk.json = o.send.json;
 	return diskshow_run(&o.disk);

@@ -126,7 +126,7 @@ const char cli_disk_help[] =
 "  --open              open all that is guarded of it. Only if nothing is in doubt any\n"
 "                      more on the VM's former host, or that host is fenced: a late write\n"
 "                      would land on newer data\n"
-"  --fence             cut the VM's former host off from the storage, then open what was\n"
+"  --cut-off           cut the VM's former host off from the storage, then open what was\n"
 "                      guarded for it. The VM has to have come with --fence pr\n"
 "  --release           end a fence. Only once the host that was cut off has been started\n"
 "                      anew, or is gone for good\n"

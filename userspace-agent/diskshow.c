@@ -87,7 +87,7 @@ static void print_guarded(const struct shown *d)
 	       "  Earlier it is not: a late write would land on newer data.\n", d->name);
 	if (d->fence.state == FENCE_READY && d->fence.side == JOURNAL_TARGET)
 		printf("  Or cut that host off from the storage, now, and open them:\n"
-		       "    kvmferry disk --disk %s --fence\n", d->name);
+		       "    kvmferry disk --disk %s --cut-off\n", d->name);
 }
 
 static void print_fence(const struct shown *d)
@@ -154,7 +154,7 @@ static int act(struct shown *d, enum diskshow_action action, struct failure *why
 	switch (action) {
 	case DISKSHOW_LOOK:
 		return 0;
-	case DISKSHOW_FENCE:
+	case DISKSHOW_CUT_OFF:
 		if (d->fence.state != FENCE_READY || d->fence.side != JOURNAL_TARGET)
 			return fail(why, "disk %s: nobody can be cut off from it: no VM has come here with --fence pr, or it is done already",
 				    d->name);

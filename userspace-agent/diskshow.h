@@ -19,7 +19,7 @@
 enum diskshow_action {
 	DISKSHOW_LOOK,
 	DISKSHOW_OPEN,		/* whatever is guarded */
-	DISKSHOW_FENCE,		/* cut the VM's former host off, and open what was guarded for it */
+	DISKSHOW_CUT_OFF,	/* cut the VM's former host off, and open what was guarded for it */
 	DISKSHOW_RELEASE,	/* end the fence */
 };
 

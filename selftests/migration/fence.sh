@@ -86,6 +86,15 @@ may_go() {
 # The third host could not write.
 stays_fenced() { ! may_go $to && grep -q '^FAIL  disks .* has a fence' "$GUEST_DIR/check.out"; }
 
+# A file that was damaged is not taken for none.
+is_damaged() {
+	local file=$GUEST_DIR/$from/state/ferried-$from.fence result=0
+	echo "source 1234" >"$file"
+	! may_go $from && grep -q '^FAIL  disks .* by hand' "$GUEST_DIR/check.out" || result=1
+	rm "$file"
+	[ "$result" = 0 ] && may_go $from
+}
+
 # The operator ends it. The source's file was left behind by the agent that was killed.
 is_released() {
 	disk_on $to --release >/dev/null && disk_on $from --release >/dev/null && is_free && may_go $to && well $to && turn
@@ -99,7 +108,7 @@ by_hand() {
 	arrive 137 137 || return 1
 	disk_has $to guarded "$flying" || return 1
 	storage_wakes any
-	disk_on $to --fence | sed 's/^/# /'
+	disk_on $to --cut-off | sed 's/^/# /'
 	[ "$(disk_count $to guarded)" = 0 ] && [ "$(fence_of $to)" = cut ] && ! lun_writes $from && works $to writes 100 &&
 		is_released
 }
@@ -150,7 +159,7 @@ a_part() {
 	guest_diskctl reload "ferried-$from" "$guest_disk_mib" ferry "$(lun_device $from)"
 }
 
-ktap_plan 12
+ktap_plan 13
 scene_open
 trap 'guest_close; lun_close' EXIT
 lun_open || ktap_bail "no logical unit"
@@ -162,6 +171,7 @@ attempt "only one side was started with --fence: the target" refused "" "--fence
 attempt "... the source" refused "--fence pr" "" "the source was started with --fence pr, and the target was not"
 attempt "a storage without reservations" no_reservations
 attempt "a disk that is a part of a unit" a_part
+attempt "a file that does not say what is registered" is_damaged
 attempt "the VM stays, and so does no key" not_moved
 attempt "a source that is lost is cut off, once the storage has ended what it sent" cuts_off
 attempt "the VM is not moved on while it is" stays_fenced

@@ -276,7 +276,7 @@ static void test_hello_numbers(void **state)
 	struct wire_hello h = good_hello(), out;
 
 	(void)state;
-	h.flags = 2;
+	h.flags = WIRE_HELLO_FLAGS + 1;
 	assert_int_equal(get_hello(&h, &out), -1);
 	h = good_hello();
 	h.streams = 0;
