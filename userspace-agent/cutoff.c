@@ -4,18 +4,19 @@
  */
 #include "cutoff.h"
 
-/* The same for each disk that is guarded, until it fails. Returns 0, or -1 with @why. */
+/* The same for each disk that is guarded, also after one has failed. Returns 0, or -1 with @why. */
 static int each_disk(struct target *t, enum fencer_task task, struct failure *why)
 {
 	uint32_t salt = fence_salt(t->id);
+	int result = 0;
 
 	for (unsigned int i = 0; i < t->guard.theirs.disks; i++) {
 		const struct disk *disk = guard_disk(&t->guard, &t->in.disks, i);
 
 		if (disk && fencer_do(&t->fencer, task, disk->path, JOURNAL_TARGET, salt, why))
-			return -1;
+			result = -1;
 	}
-	return 0;
+	return result;
 }
 
 int cutoff_agree(struct target *t)

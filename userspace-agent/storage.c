@@ -57,17 +57,18 @@ static int queue_disks(struct source *s, struct failure *why)
 			    wire_put_disks(payload, &list), why);
 }
 
-/* The same for the fence of each disk, until it fails. */
+/* The same for the fence of each disk, also after one has failed. */
 static int each_fence(struct source *s, enum fencer_task task, struct failure *why)
 {
 	uint64_t disks = cancellable(s);
 	uint32_t salt = fence_salt(s->id);
+	int result = 0;
 
 	for (unsigned int i = 0; s->options->fence && i < s->storage.disks.count; i++)
 		if (disks >> i & 1 && fencer_do(&s->fencer, task, disk_at(s, i)->path,
 						JOURNAL_SOURCE, salt, why))
-			return -1;
-	return 0;
+			result = -1;
+	return result;
 }
 
 int storage_offer(struct source *s, struct failure *why)
