@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "fencer.h"
 #include "helper.h"
 #include "privileges.h"
@@ -28,6 +29,18 @@ struct answer {
  * In the helper
  * ------------------------------------------------------------------------ */
 
+/* An agent that was taken over shall not reach the reservations of others. */
+static int check_disk(const char *path, struct failure *why)
+{
+	struct disk disk;
+	int found = disk_open(&disk, path, why);
+
+	if (!found)
+		return fail(why, "%s: no disk with a target \"ferry\"", path);
+	disk_close(&disk);
+	return found < 0 ? -1 : 0;
+}
+
 static int make_ready(struct fence *f, const struct request *r, struct failure *why)
 {
 	if (f->state != FENCE_NONE)
@@ -40,7 +53,7 @@ static int serve_one(const char *state_dir, const struct request *r, struct fail
 {
 	struct fence f;
 
-	if (fence_read(&f, state_dir, r->disk, why))
+	if (check_disk(r->disk, why) || fence_read(&f, state_dir, r->disk, why))
 		return -1;
 	if (r->task == FENCER_READY)
 		return make_ready(&f, r, why);

@@ -88,7 +88,8 @@ lun_writes() {
 
 guest_disk_open() {
 	GUEST_INITRD=$KVMFERRY_BUILD/guest/initrd-disk.gz
-	dd if=/dev/zero of="$lun_loop" bs=1M count="$guest_disk_mib" status=none
+	# not through the cache of the loop device, which would write it on top of the guest's data half a minute later
+	dd if=/dev/zero of="$lun_loop" bs=1M count="$guest_disk_mib" oflag=direct status=none
 	dmsetup create lun-b --uuid mpath-kvmferry-b --table "0 $((guest_disk_mib * 2048)) multipath 0 0 1 1 round-robin 0 1 1 $(lun_device b) 1"
 	dmsetup mknodes lun-b
 	guest_diskctl make ferried-a "$guest_disk_mib" ferry "$(lun_device a)"

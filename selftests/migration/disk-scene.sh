@@ -33,7 +33,11 @@ works() {
 # right HOST: the disk holds what it should, the guest is well
 right() {
 	local verdict
-	verdict=$(guest_disk_verify "$1") || { echo "# ${verdict//$'\n'/$'\n'# }"; return 1; }
+	verdict=$(guest_disk_verify "$1") || {
+		echo "# ${verdict//$'\n'/$'\n'# }"
+		grep 'error: disk' "$GUEST_DIR/$1/console" | head -n 8 | sed 's/^/# /'
+		return 1
+	}
 	ktap_note "$(guest_disk_tell "$1")"
 	healthy "$1"
 }
