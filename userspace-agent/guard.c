@@ -193,14 +193,17 @@ int guard_open_some(const struct disk *disk, uint32_t salt, struct failure *why)
 
 int guard_open(struct guard *g, const struct vmdisks *disks, struct failure *why)
 {
+	int result = 0;
+
 	for (unsigned int i = 0; g->closed && i < g->theirs.disks; i++) {
 		const struct disk *disk = guard_disk(g, disks, i);
 
 		if (disk && guard_open_some(disk, g->salt, why) < 0)
-			return -1;
+			result = -1;
 	}
-	g->closed = 0;
-	return 0;
+	if (!result)
+		g->closed = 0;
+	return result;
 }
 
 struct records {

@@ -64,7 +64,7 @@ static int each_fence(struct source *s, enum fencer_task task, struct failure *w
 	uint32_t salt = fence_salt(s->id);
 	int result = 0;
 
-	for (unsigned int i = 0; s->options->fence && i < s->storage.disks.count; i++)
+	for (unsigned int i = 0; fencer_is_there(&s->fencer) && i < s->storage.disks.count; i++)
 		if (disks >> i & 1 && fencer_do(&s->fencer, task, disk_at(s, i)->path,
 						JOURNAL_SOURCE, salt, why))
 			result = -1;
@@ -395,7 +395,7 @@ void storage_unfence(struct source *s)
 {
 	struct failure why = { 0 };
 
-	if (fencer_is_there(&s->fencer) && each_fence(s, FENCER_END, &why))
+	if (each_fence(s, FENCER_END, &why))
 		log_warn("a reservation is left: %s; kvmferry disk tells what to do", why.text);
 }
 

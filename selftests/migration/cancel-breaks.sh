@@ -9,16 +9,6 @@ set -eu
 
 GUEST_DISK=virtio-blk
 
-# Everything is guarded, and the target's QEMU does not go on: a moment that lasts.
-stuck() {
-	slow_load "mix=writes fsync=0" && guest_await $to || return 1
-	agent_receive $to --insecure --json
-	agent_start_send $from $to --insecure --json
-	in_mid_pass $from
-	host_signal $to qemu -STOP
-	at_stage $from handover && guest_until 30 disk_has $to guarded "$flying"
-}
-
 # After a failure, without the target's QEMU: the guest runs here, and what it does to its disk waits for the storage.
 stays() {
 	guest_kill $to

@@ -100,6 +100,16 @@ depart() {
 	guest_continues $to
 }
 
+# Everything is guarded, and the target's QEMU does not go on: a moment that lasts.
+stuck() {
+	slow_load "mix=writes fsync=0" && guest_await $to || return 1
+	agent_receive $to $moving
+	agent_start_send $from $to $moving
+	in_mid_pass $from
+	host_signal $to qemu -STOP
+	at_stage $from handover && guest_until 30 disk_has $to guarded "$flying"
+}
+
 # arrive SEND RECEIVE: the agents' exit statuses
 arrive() {
 	local sent=0 received=0

@@ -115,12 +115,7 @@ by_hand() {
 
 # The VM stays where it is: it writes on, and no key is left.
 not_moved() {
-	slow_load "mix=writes fsync=0" && guest_await $to || return 1
-	agent_receive $to $moving
-	agent_start_send $from $to $moving
-	in_mid_pass $from
-	host_signal $to qemu -STOP
-	at_stage $from handover && guest_until 30 disk_has $to guarded "$flying" || return 1
+	stuck || return 1
 	host_signal $to receive -TERM
 	host_signal $to qemu -CONT
 	arrive 1 1 || return 1
