@@ -34,6 +34,7 @@ libsystemd0             the agent
 libvirt-clients         the migration test with libvirt
 libvirt-daemon          the same
 libvirt-daemon-driver-qemu  the same
+libxml2                 the agent
 libzstd1                the agent
 make                    building modules
 mount                   tmpfs for the guests
@@ -54,22 +55,26 @@ names() { awk 'NF { print $1 }' <<<"$packages"; }
 # What it is made of: another list makes another system.
 recipe() { names | tr '\n' ' '; }
 
+# In a mount namespace: of one that is killed nothing stays mounted that the next one would remove. What was there before goes when
+# the new one is complete.
 make_system() {
-	local system=$1 suite=$2 compiler=$3 base=${2%-backports} mirror=http://deb.debian.org/debian log=$1.log sources
+	local system=$1 new=$1.new suite=$2 compiler=$3 base=${2%-backports} mirror=http://deb.debian.org/debian log=$1.log sources
 	[ "$(id -u)" = 0 ] || die "only root can make a system of $suite"
 	echo "system.sh: fetching a system of $suite" >&2
-	rm -rf "$system"
+	rm -rf --one-file-system "$new"
 	sources=("deb $mirror $base main")
 	[ "$suite" = "$base" ] || sources+=("deb $mirror $suite main")
-	mmdebstrap --quiet --variant=apt --include="$(names | paste -sd,),$compiler" \
-		--aptopt="APT::Default-Release \"$suite\"" --aptopt='APT::Install-Recommends "false"' \
-		"$base" "$system" "${sources[@]}" >"$log" 2>&1 || {
+	unshare --mount mmdebstrap --quiet --variant=apt --include="$(names | paste -sd,),$compiler" \
+		--aptopt="APT::Default-Release \"$suite\"" --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "5"' \
+		"$base" "$new" "${sources[@]}" >"$log" 2>&1 || {
 		tail -n 10 "$log" >&2
 		die "no system of $suite"
 	}
-	rm -f "$system"/var/cache/apt/archives/*.deb
-	echo "$compiler" >"$system/compiler"
-	recipe >"$system/complete"
+	rm -f "$new"/var/cache/apt/archives/*.deb
+	echo "$compiler" >"$new/compiler"
+	recipe >"$new/complete"
+	rm -rf --one-file-system "$system"
+	mv "$new" "$system"
 }
 
 # path SUITE [COMPILER]: the file "complete" is written last.
