@@ -3,12 +3,12 @@
 # Build everything, run the unit tests and those of machine.list, then boot each kernel of the matrix and run the tests of
 # tests.list in it.
 #
-#   check.sh [--kernel NAME]... [--only PATTERN] [--list FILE] [--jobs N] [--no-build] [--results FOLDER]
+#   check.sh [--kernel NAME]... [--only PATTERN] [--list FILE] [--lanes N] [--no-build] [--results FOLDER]
 #     --kernel NAME     of vm/kernels.list; all if not given (the debug kernel is built the first time: a quarter of an hour)
 #     --only PATTERN    only tests whose name matches this extended regular expression
 #     --list FILE       another list than tests.list, and nothing else
-#     --jobs N          how many places there are for tests that run at the same time; if not given, one for each CPU, if there
-#                       is memory for them
+#     --lanes N         1: one after the other; 2: what runs no guests at the same time as what does (see run_lane). If not given,
+#                       2 if there are two CPUs and memory for it
 #     --no-build        the caller has built everything
 #     --results FOLDER  where check.json and the full outputs go, build/check if not given
 #
@@ -21,13 +21,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$here")
 cd "$top"
 
-kernels='' only='' list='' build=1 results=build/check whole=1 at_once=''
+kernels='' only='' list='' build=1 results=build/check whole=1 lanes=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernels+=" $2" whole=0; shift ;;
 	--only) only=$2 whole=0; shift ;;
 	--list) list=$2 whole=0; shift ;;
-	--jobs) at_once=$2; shift ;;
+	--lanes) lanes=$2; shift ;;
 	--results) results=$2; shift ;;
 	--no-build) build=0 ;;
 	*) echo "check.sh: unknown option $1" >&2; exit 2 ;;
@@ -38,18 +38,17 @@ machine_list=$here/machine.list
 [ -z "$list" ] || machine_list=/dev/null
 list=${list:-$here/tests.list}
 [ -e "$list" ] || { echo "check.sh: no such list: $list" >&2; exit 2; }
+if cut -d '#' -f 1 "$list" "$machine_list" | awk 'NF && !/ (guests|rest) *( |$)/' | grep .; then
+	echo "check.sh: in what lane are these?" >&2
+	exit 2
+fi
 mkdir -p "$results"
 
 verdicts=$results/verdicts
 : >"$verdicts"
 
-# A host that runs guests keeps two CPUs busy and takes two places. Beside another host on the same two CPUs everything in it
-# takes up to three times as long: those of its CPUs that wait for a lock, or for each other, spin. Whatever runs does not
-# outlive us.
-[ -n "$at_once" ] || at_once=$(awk -v cpus="$(nproc)" '/^MemAvailable/ {
-	places = int($2 / (4 * 1024 * 1024))
-	print places < 1 ? 1 : places < cpus ? places : cpus
-}' /proc/meminfo)
+[ -n "$lanes" ] || lanes=$(awk -v cpus="$(nproc)" '/^MemAvailable/ { print (cpus > 1 && $2 > 8 * 1024 * 1024 ? 2 : 1) }' /proc/meminfo)
+# Whatever runs does not outlive us.
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -89,31 +88,9 @@ finish() {
 	exit
 }
 
-declare -A places_of # by process id
-
-# in_use: how many places the jobs take that run
-in_use() {
-	local pid sum=0
-	for pid in $(jobs -rp); do
-		sum=$((sum + places_of[$pid]))
-	done
-	echo $sum
-}
-
-# start PLACES COMMAND...: run it as a job, as soon as there is room for it
-start() {
-	local places=$(($1 < at_once ? $1 : at_once))
-	shift
-	while [ $(($(in_use) + places)) -gt "$at_once" ]; do
-		wait -n || true # what came of it stands in the verdicts
-	done
-	"$@" &
-	places_of[$!]=$places
-}
-
 wanted() { [[ -z $only || $1 =~ $only ]]; }
 
-# on_machine NAME COMMAND...: a test that runs here, not in an emulated host. Its output is shown only if it fails. A job.
+# on_machine NAME COMMAND...: a test that runs here, not in an emulated host. Its output is shown only if it fails.
 on_machine() {
 	local name=$1 log started=$SECONDS status=0
 	shift
@@ -143,7 +120,7 @@ run_unit_tests() {
 	local program
 	for program in build/unit/*; do
 		[ ! -x "$program" ] || [ -d "$program" ] ||
-			start 1 on_machine "unit/${program##*/}" timeout -k 5 300 "$program"
+			on_machine "unit/${program##*/}" timeout -k 5 300 "$program"
 	done
 }
 
@@ -155,11 +132,12 @@ has_kernels() {
 	done
 }
 
+# run_machine_tests LANE
 run_machine_tests() {
-	local name needs seconds places command
-	while read -r name needs seconds places command; do
+	local name needs seconds lane command
+	while read -r name needs seconds lane command; do
 		# shellcheck disable=SC2086 # a command and its arguments
-		! wanted "$name" || ! has_kernels "$needs" || start "$places" on_machine "$name" timeout -k 30 "$seconds" $command
+		[ "$lane" != "$1" ] || ! wanted "$name" || ! has_kernels "$needs" || on_machine "$name" timeout -k 30 "$seconds" $command
 	done < <(sed -e 's/#.*//' "$machine_list" | awk NF)
 }
 
@@ -202,27 +180,24 @@ read_results() {
 	last_words=$said
 }
 
-# tests KERNEL MIB PLACES: those of one boot, a line each: name, limit, executable
+# tests KERNEL MIB LANE: those of one boot, a line each: name, limit, executable
 tests() {
-	local name program seconds mib places
-	while read -r name program _ seconds mib places; do
-		[ "$mib $places" != "$2 $3" ] || echo "$name $(limit "$1" "$seconds") $program"
+	local name program seconds mib lane
+	while read -r name program _ seconds mib lane; do
+		[ "$mib $lane" != "$2 $3" ] || echo "$name $(limit "$1" "$seconds") $program"
 	done < <(rows "$1")
 }
 
-# limits KERNEL MIB PLACES: all their limits together
-limits() { tests "$@" | awk '{ sum += $2 } END { print sum }'; }
-
-# One boot: all tests of this kernel that ask for this much memory and this many places. A job.
+# boot KERNEL MIB LANE: all its tests that ask for this
 boot() {
-	local kernel=$1 memory=$2 places=$3 name total status=0 started=$SECONDS log run pipe host
+	local kernel=$1 memory=$2 lane=$3 name total status=0 started=$SECONDS log run pipe host
 	local reported last_words
-	log=$results/$kernel-$memory-$places.log
-	run=$results/$kernel-$memory-$places.list
-	pipe=$results/$kernel-$memory-$places.pipe
+	log=$results/$kernel-$memory-$lane.log
+	run=$results/$kernel-$memory-$lane.list
+	pipe=$results/$kernel-$memory-$lane.pipe
 	: >"$log"
-	tests "$kernel" "$memory" "$places" >"$run"
-	total=$((300 + $(limits "$kernel" "$memory" "$places")))
+	tests "$kernel" "$memory" "$lane" >"$run"
+	total=$(awk '{ sum += $2 } END { print 300 + sum }' "$run")
 	rm -f "$pipe"
 	mkfifo "$pipe"
 	"$here/vm/host.sh" --kernel "$kernel" --memory "$memory" --timeout "$total" --console "$log.console" -- \
@@ -239,30 +214,29 @@ boot() {
 	done <"$run"
 	# the host's own verdict: what came after the tests, such as leaks
 	if [[ $status -le 1 && $last_words != *"host.sh: the kernel complained"* ]]; then
-		record "$kernel" "host-$memory-$places" pass $((SECONDS - started)) "kernel log clean, no leaks"
+		record "$kernel" "host-$memory-$lane" pass $((SECONDS - started)) "kernel log clean, no leaks"
 	else
-		record "$kernel" "host-$memory-$places" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
+		record "$kernel" "host-$memory-$lane" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
 	fi
 }
 
-# boots KERNEL: what its tests need, a line each: the sum of the limits, the kernel, MiB, places
-boots() {
-	local memory places
-	rows "$1" | awk '{ print $5, $6 }' | sort -u | while read -r memory places; do
-		echo "$(limits "$1" "$memory" "$places") $1 $memory $places"
+# One after the other: all boots of all kernels for this lane. run_kernels LANE
+run_kernels() {
+	local kernel memory
+	for kernel in $kernels; do
+		for memory in $(rows "$kernel" | awk -v lane="$1" '$6 == lane { print $5 }' | sort -nu); do
+			boot "$kernel" "$memory" "$1" </dev/null
+		done
 	done
 }
 
-# All boots of all kernels, the longest first, so that none of them is left to run alone in the end.
-run_kernels() {
-	local kernel memory places
-	for kernel in $kernels; do
-		# a whole run without a test would pass for lack of failures
-		[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
-	done
-	while read -r _ kernel memory places; do
-		start "$places" boot "$kernel" "$memory" "$places" </dev/null
-	done < <(for kernel in $kernels; do boots "$kernel"; done | sort -rn)
+# What runs guests needs both CPUs, and guests notice if they do not get them. All else takes what they leave, and only one thing
+# at a time: two emulated hosts that share a CPU take more than twice as long, as those of their CPUs that wait for a lock, or for
+# each other, spin.
+run_lane() {
+	[ "$1" = guests ] || renice -n 10 "$BASHPID" >/dev/null
+	run_machine_tests "$1"
+	run_kernels "$1"
 }
 
 [ -n "$kernels" ] || kernels=$("$here/vm/kernel.sh" list)
@@ -275,6 +249,17 @@ if [ $build = 1 ]; then
 	done
 	run_unit_tests
 fi
-run_machine_tests
-run_kernels
+for kernel in $kernels; do
+	# a whole run without a test would pass for lack of failures
+	[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
+done
+declare -A lane_of # by process id
+for lane in guests rest; do
+	run_lane $lane &
+	lane_of[$!]=$lane
+	[ "$lanes" -gt 1 ] || wait $! || break
+done
+for pid in "${!lane_of[@]}"; do
+	wait "$pid" || record - "lane-${lane_of[$pid]}" fail 0 "it ended with status $?, and not all its tests were run"
+done
 finish
