@@ -6,6 +6,7 @@
 #                     initrd.gz        the guest
 #                     initrd-disk.gz   the same with the drivers of virtual disks, and ext4
 #                     workload         the program alone
+#                     programs.ext4    a disk with Debian's fio, what it needs, and its orders (*.fio)
 #
 # The guest's kernel is Debian's, unmodified; the serial console and what it needs are built into it, disks are not.
 # The kernel's own initramfs has /dev/console.
@@ -46,6 +47,16 @@ modprobe -d "$modules" -S "$release" -a --show-depends $drivers | awk '$1 == "in
 	done
 # two archives in a row are one initramfs
 { cat "$out/initrd.gz.new"; pack "$root/disk"; } >"$out/initrd-disk.gz.new"
+
+# The loader, and each library under the name by which it is looked for.
+mkdir -p "$root"/programs/{dev,proc,tmp}
+cp "$here"/*.fio "$root/programs/"
+{ command -v fio; ldd "$(command -v fio)" | grep -o '/[^ ]*'; } | while read -r file; do
+	install -D "$file" "$root/programs/$file"
+done
+rm -f "$out/programs.ext4"
+truncate -s $(($(du -sm "$root/programs" | cut -f1) + 16))M "$out/programs.ext4"
+mkfs.ext4 -q -d "$root/programs" -O ^has_journal -m 0 "$out/programs.ext4"
 
 mv "$out/initrd.gz.new" "$out/initrd.gz"
 mv "$out/initrd-disk.gz.new" "$out/initrd-disk.gz"

@@ -43,6 +43,8 @@
  *	stop		write none
  *	disk WORDS	a disk under load: see disk.c
  *	files WORDS	files on a disk: see files.c
+ *	programs DEVICE	and
+ *	run WORDS	programs of Debian's: see programs.c
  *	report		check all pages now, then say so in a line that begins
  *			with "guest: report"
  *	poweroff
@@ -69,6 +71,7 @@
 #include "files.h"
 #include "ledger.h"
 #include "modules.h"
+#include "programs.h"
 #include "sorting.h"
 #include "workload.h"
 
@@ -424,6 +427,10 @@ static void obey(char *command)
 		disk_obey(command + 5);
 	else if (!strncmp(command, "files ", 6))
 		files_obey(command + 6);
+	else if (!strncmp(command, "programs ", 9))
+		programs_obey(command + 9);
+	else if (!strncmp(command, "run ", 4))
+		programs_run(command + 4);
 	else if (!strcmp(command, "report"))
 		report();
 	else if (!strcmp(command, "poweroff"))
