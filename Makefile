@@ -59,7 +59,7 @@ endif
 # --- the agent
 
 CC := gcc
-export AGENT_PKGS := jansson liblz4 libzstd zlib libssl libcrypto libseccomp libcap-ng libsystemd
+export AGENT_PKGS := jansson liblz4 libzstd zlib libssl libcrypto libseccomp libcap-ng libsystemd libxml-2.0
 CFLAGS ?= -O2 -g
 AGENT_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -DKVMFERRY_VERSION='"$(VERSION)"' \
 	-Iuapi -Iuserspace-agent -pthread $(shell pkg-config --cflags $(AGENT_PKGS))

@@ -16,7 +16,7 @@ libseccomp-dev          the sandboxes of the agent
 libcap-ng-dev           the sandboxes of the agent
 libsystemd-dev          the agent as a service: sockets of systemd, readiness, fields in its journal
 libcmocka-dev           unit tests
-libxml2-dev             unit tests: what a browser would make of a report
+libxml2-dev             the XML of domains; unit tests: what a browser would make of a report
 libelf-dev              building modules and kernels
 pahole                  building modules for kernels whose headers ask for BTF
 flex                    building the debug kernel

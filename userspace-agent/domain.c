@@ -90,9 +90,8 @@ static int is_autostarted(const char *domain, struct failure *why)
 static int read_domain(struct keeper *k, struct failure *why)
 {
 	k->xml = virsh(NULL, why, "dumpxml", "--domain", k->domain, NULL);
-	if (!k->xml)
+	if (!k->xml || domxml_read(&k->read, k->xml, why))
 		return -1;
-	domxml_read(&k->read, k->xml);
 	snprintf(k->domain, sizeof(k->domain), "%s", k->read.uuid);
 	return 0;
 }
@@ -203,8 +202,14 @@ static int start(struct keeper *k, struct failure *why)
 
 static int enter_begin(struct keeper *k, struct failure *why)
 {
-	domxml_settle(k->xml);
-	domxml_read(&k->read, k->xml);
+	char *settled = domxml_settled(k->xml, why);
+
+	if (!settled)
+		return -1;
+	free(k->xml);
+	k->xml = settled;
+	if (domxml_read(&k->read, k->xml, why))
+		return -1;
 	if (!k->read.uuid[0])
 		return fail(why, "the XML has no <uuid>; it has to be what virsh dumpxml --migratable prints at the source");
 	snprintf(k->domain, sizeof(k->domain), "%s", k->read.uuid);
@@ -344,6 +349,7 @@ int domain_check(const char *name, char qmp[DOMAIN_SOCKET], check_line_fn *line,
 	snprintf(k.domain, sizeof(k.domain), "%s", name);
 	if (read_domain(&k, &why)) {
 		line(opaque, CHECK_FAIL, "domain", why.text);
+		free(k.xml);
 		return 1;
 	}
 	active = is_active(k.domain);

@@ -2,279 +2,132 @@
 /*
  * The XML of a libvirt domain.
  */
+#include <libxml/parser.h>
+#include <libxml/xpath.h>
+#include <libxml/xpathInternals.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "domxml.h"
 
-#define PATH_SIZE	512
+#define QEMU_NAMESPACE	"http://libvirt.org/schemas/domain/qemu/1.0"
 
 /* ------------------------------------------------------------------------
- * The scanner
+ * A document, and questions to it in XPath
  * ------------------------------------------------------------------------ */
 
-/*
- * Where it is. @path has the names of the open elements ("domain/devices/disk");
- * @attributes and @text are the inside of the last tag, and what stands between it and
- * the next.
- */
-struct scan {
-	const char *at;
-	char path[PATH_SIZE];
-	bool empty;		/* the last tag was <empty/>: it is open no more */
-	const char *attributes, *text;
-	size_t attributes_size, text_size;
-};
-
-/* What begins like this ends like that, and is nothing to us. */
-static const struct {
-	const char *begin, *end;
-} skipped[] = {
-	{ "<!--", "-->" },
-	{ "<![CDATA[", "]]>" },
-	{ "<!", ">" },
-	{ "<?", "?>" },
-};
-
-static bool skip(struct scan *s)
+static int no_xml(struct failure *why)
 {
-	for (size_t i = 0; i < sizeof(skipped) / sizeof(skipped[0]); i++) {
-		const char *end;
+	const xmlError *error = xmlGetLastError();
+	const char *text = error && error->message ? error->message : "";
 
-		if (strncmp(s->at, skipped[i].begin, strlen(skipped[i].begin)) != 0)
-			continue;
-		end = strstr(s->at, skipped[i].end);
-		s->at = end ? end + strlen(skipped[i].end) : s->at + strlen(s->at);
-		return true;
-	}
-	return false;
+	return fail(why, "the XML of the domain cannot be read: line %d: %.*s", error ? error->line : 0,
+		    (int)strcspn(text, "\n"), text);
 }
 
-static void leave(struct scan *s)
+static xmlXPathContext *query_open(const char *xml, struct failure *why)
 {
-	char *last = strrchr(s->path, '/');
+	xmlDoc *doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
+				    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	xmlXPathContext *query = doc ? xmlXPathNewContext(doc) : NULL;
 
-	*(last ? last : s->path) = '\0';
+	if (!doc)
+		no_xml(why);
+	else if (query && !xmlXPathRegisterNs(query, BAD_CAST "qemu", BAD_CAST QEMU_NAMESPACE))
+		return query;
+	else
+		fail(why, "no memory");
+	xmlXPathFreeContext(query);
+	xmlFreeDoc(doc);
+	return NULL;
 }
 
-static void enter(struct scan *s, const char *name, size_t size)
+static void query_close(xmlXPathContext *query)
 {
-	size_t used = strlen(s->path);
+	xmlDoc *doc = query->doc;
 
-	snprintf(s->path + used, sizeof(s->path) - used, "%s%.*s", used ? "/" : "", (int)size, name);
+	xmlXPathFreeContext(query);
+	xmlFreeDoc(doc);
 }
 
-enum step { STEP_BEGIN, STEP_END, STEP_OVER };
-
-/* The next tag: an element's begin, or an end. Of <empty/> only the begin is told. */
-static enum step next(struct scan *s)
+/* What stands at @path; empty if nothing does. What does not fit is left out. */
+static void text_at(xmlXPathContext *query, const char *path, char text[DOMXML_WORD])
 {
-	const char *name, *end;
-	size_t size;
+	xmlXPathObject *found = xmlXPathEvalExpression(BAD_CAST path, query);
+	xmlChar *string = xmlXPathCastToString(found);
 
-	if (s->empty)
-		leave(s);
-	s->empty = false;
-	do {
-		s->at += strcspn(s->at, "<");
-	} while (skip(s));
-	end = strchr(s->at, '>');
-	if (!end)
-		return STEP_OVER;
-	name = s->at + 1;
-	s->at = end + 1;
-	if (*name == '/') {
-		leave(s);
-		return STEP_END;
-	}
-	s->empty = end[-1] == '/';
-	size = strcspn(name, " \t\r\n/>");
-	s->attributes = name + size;
-	s->attributes_size = (size_t)(end - s->attributes);
-	s->text = s->at;
-	s->text_size = s->empty ? 0 : strcspn(s->at, "<");
-	enter(s, name, size);
-	return STEP_BEGIN;
+	snprintf(text, DOMXML_WORD, "%s", string ? (const char *)string : "");
+	xmlFree(string);
+	xmlXPathFreeObject(found);
 }
 
-/* Copies without entities; what does not fit is left out. */
-static void copy(char to[DOMXML_WORD], const char *from, size_t size)
+static unsigned int count_of(xmlXPathContext *query, const char *path)
 {
-	static const struct {
-		const char *entity;
-		char c;
-	} entities[] = {
-		{ "&lt;", '<' }, { "&gt;", '>' }, { "&amp;", '&' },
-		{ "&apos;", '\'' }, { "&quot;", '"' },
-	};
-	const char *end = from + size;
-	size_t n = 0;
+	xmlXPathObject *found = xmlXPathEvalExpression(BAD_CAST path, query);
+	unsigned int count = found && found->nodesetval ? (unsigned int)found->nodesetval->nodeNr : 0;
 
-	while (from < end && n + 1 < DOMXML_WORD) {
-		size_t length = 1;
-
-		to[n] = *from;
-		for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++)
-			if (!strncmp(from, entities[i].entity, strlen(entities[i].entity))) {
-				to[n] = entities[i].c;
-				length = strlen(entities[i].entity);
-			}
-		from += length;
-		n++;
-	}
-	to[n] = '\0';
-}
-
-/* An attribute of the last tag; empty if it has none of that name. */
-static const char *attribute(const struct scan *s, const char *name, char value[DOMXML_WORD])
-{
-	const char *at = s->attributes, *end = at + s->attributes_size;
-	size_t length = strlen(name);
-
-	value[0] = '\0';
-	for (; at + length + 2 < end; at++) {
-		const char *quote = at + length + 2, *close;
-
-		if (!strchr(" \t\r\n", at[0]) || strncmp(at + 1, name, length) != 0 ||
-		    quote[-1] != '=')
-			continue;
-		close = memchr(quote + 1, *quote, (size_t)(end - quote - 1));
-		if (close)
-			copy(value, quote + 1, (size_t)(close - quote - 1));
-		break;
-	}
-	return value;
-}
-
-static bool is_at(const struct scan *s, const char *path)
-{
-	return !strcmp(s->path, path);
-}
-
-static bool has(const struct scan *s, const char *name, const char *value)
-{
-	char word[DOMXML_WORD];
-
-	return !strcmp(attribute(s, name, word), value);
+	xmlXPathFreeObject(found);
+	return count;
 }
 
 /* ------------------------------------------------------------------------
  * What a domain says
  * ------------------------------------------------------------------------ */
 
-/* One disk, of which the elements come one by one. */
-struct domdisk {
-	char name[DOMXML_WORD], path[DOMXML_WORD];
-	bool stops;
+#define WORD(member)	offsetof(struct domxml, member)
+
+static const struct {
+	size_t word;
+	const char *path;
+} words[] = {
+	{ WORD(name), "/domain/name" },
+	{ WORD(uuid), "/domain/uuid" },
+	{ WORD(poweroff), "/domain/on_poweroff" },
+	{ WORD(source), "/domain/memoryBacking/source/@type" },
+	{ WORD(access), "/domain/memoryBacking/access/@mode" },
+	/* -qmp unix:PATH,server=on,wait=off, as two arguments */
+	{ WORD(qmp), "substring-before(concat(substring-after(/domain/qemu:commandline/qemu:arg"
+		     "[preceding-sibling::*[1]/@value='-qmp'][starts-with(@value, 'unix:')]/@value,"
+		     " 'unix:'), ','), ',')" },
+	/* Only behind device-mapper can a disk be a target ferry. */
+	{ WORD(disk), "/domain/devices/disk[starts-with(source/@dev, '/dev/mapper/')]"
+		      "[not(driver/@error_policy='stop') or driver/@rerror_policy!='stop']/target/@dev" },
 };
 
-static void read_words(struct domxml *d, const struct scan *s)
-{
-	if (is_at(s, "domain/name"))
-		copy(d->name, s->text, s->text_size);
-	else if (is_at(s, "domain/uuid"))
-		copy(d->uuid, s->text, s->text_size);
-	else if (is_at(s, "domain/on_poweroff"))
-		copy(d->poweroff, s->text, s->text_size);
-}
-
-static void read_memory(struct domxml *d, const struct scan *s)
-{
-	if (is_at(s, "domain/memoryBacking/source"))
-		attribute(s, "type", d->source);
-	else if (is_at(s, "domain/memoryBacking/access"))
-		attribute(s, "mode", d->access);
-	else if (is_at(s, "domain/memoryBacking/hugepages"))
-		d->hugepages = true;
-	else if (is_at(s, "domain/cpu/numa/cell")) {
-		d->cells++;
-		d->shared_cells += has(s, "memAccess", "shared");
-		d->private_cells += has(s, "memAccess", "private");
-	}
-}
-
-/* -qmp unix:PATH,server=on,wait=off, as two arguments. */
-static void read_argument(struct domxml *d, const struct scan *s, bool *named)
-{
-	static const char prefix[] = "unix:";
-	char value[DOMXML_WORD];
-
-	if (!is_at(s, "domain/qemu:commandline/qemu:arg"))
-		return;
-	attribute(s, "value", value);
-	if (*named && !strncmp(value, prefix, sizeof(prefix) - 1)) {
-		value[strcspn(value, ",")] = '\0';
-		copy(d->qmp, value + sizeof(prefix) - 1, strlen(value) - sizeof(prefix) + 1);
-	}
-	*named = !strcmp(value, "-qmp");
-}
-
 /* Devices that write to RAM unseen, and other processes that map it. */
-static void read_device(struct domxml *d, const struct scan *s)
+static const struct {
+	const char *path, *words;
+} fixed[] = {
+	{ "/domain/devices/hostdev", "<hostdev>" },
+	{ "/domain/devices/interface[@type='hostdev']", "<interface type='hostdev'>" },
+	{ "/domain/devices/interface[@type='vdpa']", "<interface type='vdpa'>" },
+	{ "/domain/devices/interface[@type='vhostuser']", "<interface type='vhostuser'>" },
+	{ "/domain/devices/disk[@type='vhostuser']", "<disk type='vhostuser'>" },
+	{ "/domain/devices/disk[@type='vhostvdpa']", "<disk type='vhostvdpa'>" },
+	{ "/domain/devices/filesystem[driver/@type='virtiofs']",
+	  "<filesystem> with <driver type='virtiofs'>" },
+};
+
+int domxml_read(struct domxml *d, const char *xml, struct failure *why)
 {
-	static const struct {
-		const char *path, *name, *value, *words;
-	} fixed[] = {
-		{ "domain/devices/hostdev", NULL, NULL, "<hostdev>" },
-		{ "domain/devices/interface", "type", "hostdev", "<interface type='hostdev'>" },
-		{ "domain/devices/interface", "type", "vdpa", "<interface type='vdpa'>" },
-		{ "domain/devices/interface", "type", "vhostuser", "<interface type='vhostuser'>" },
-		{ "domain/devices/disk", "type", "vhostuser", "<disk type='vhostuser'>" },
-		{ "domain/devices/disk", "type", "vhostvdpa", "<disk type='vhostvdpa'>" },
-		{ "domain/devices/filesystem/driver", "type", "virtiofs",
-		  "<filesystem> with <driver type='virtiofs'>" },
-	};
-
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (is_at(s, fixed[i].path) &&
-		    (!fixed[i].name || has(s, fixed[i].name, fixed[i].value)))
-			snprintf(d->fixed, sizeof(d->fixed), "%s", fixed[i].words);
-}
-
-static void read_disk(struct domdisk *disk, const struct scan *s)
-{
-	if (is_at(s, "domain/devices/disk"))
-		*disk = (struct domdisk){ 0 };
-	else if (is_at(s, "domain/devices/disk/source"))
-		attribute(s, "dev", disk->path);
-	else if (is_at(s, "domain/devices/disk/target"))
-		attribute(s, "dev", disk->name);
-	else if (is_at(s, "domain/devices/disk/driver"))
-		disk->stops = has(s, "error_policy", "stop") &&
-			      (has(s, "rerror_policy", "stop") || has(s, "rerror_policy", ""));
-}
-
-/* Only behind device-mapper can it be a target ferry. */
-static void judge_disk(struct domxml *d, struct domdisk *disk)
-{
-	static const char mapper[] = "/dev/mapper/";
-
-	if (disk->name[0] && !disk->stops && !strncmp(disk->path, mapper, sizeof(mapper) - 1))
-		copy(d->disk, disk->name, strlen(disk->name));
-	*disk = (struct domdisk){ 0 };
-}
-
-void domxml_read(struct domxml *d, const char *xml)
-{
-	struct scan s = { .at = xml };
-	struct domdisk disk = { 0 };
-	bool named = false;
-	enum step step;
+	xmlXPathContext *query = query_open(xml, why);
+	size_t i;
 
 	*d = (struct domxml){ 0 };
-	while ((step = next(&s)) != STEP_OVER) {
-		if (step == STEP_END) {
-			if (is_at(&s, "domain/devices"))
-				judge_disk(d, &disk);
-			continue;
-		}
-		read_words(d, &s);
-		read_memory(d, &s);
-		read_argument(d, &s, &named);
-		read_device(d, &s);
-		read_disk(&disk, &s);
-	}
+	if (!query)
+		return -1;
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		text_at(query, words[i].path, (char *)d + words[i].word);
+	d->hugepages = count_of(query, "/domain/memoryBacking/hugepages");
+	d->cells = count_of(query, "/domain/cpu/numa/cell");
+	d->shared_cells = count_of(query, "/domain/cpu/numa/cell[@memAccess='shared']");
+	d->private_cells = count_of(query, "/domain/cpu/numa/cell[@memAccess='private']");
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (count_of(query, fixed[i].path))
+			snprintf(d->fixed, sizeof(d->fixed), "%s", fixed[i].words);
+	query_close(query);
+	return 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -339,32 +192,71 @@ int domxml_check(const struct domxml *d, check_line_fn *line, void *opaque)
  * Waiting for a VM
  * ------------------------------------------------------------------------ */
 
-#define INCOMING	"<qemu:arg value='-incoming'/>"
-#define DEFER		"<qemu:arg value='defer'/>"
+/* The document as text, to be freed. */
+static char *print(xmlDoc *doc, struct failure *why)
+{
+	xmlChar *printed = NULL;
+	char *text = NULL;
+	int size;
+
+	xmlDocDumpMemory(doc, &printed, &size);
+	if (printed)
+		text = strdup((const char *)printed);
+	xmlFree(printed);
+	if (!text)
+		fail(why, "no memory");
+	return text;
+}
+
+static int add_argument(xmlNode *commandline, const char *value, struct failure *why)
+{
+	xmlNode *argument = xmlNewChild(commandline, commandline->ns, BAD_CAST "arg", NULL);
+
+	return argument && xmlNewProp(argument, BAD_CAST "value", BAD_CAST value) ? 0 :
+		fail(why, "no memory");
+}
 
 char *domxml_incoming(const char *xml, struct failure *why)
 {
-	const char *at = strstr(xml, "</qemu:commandline>");
+	xmlXPathContext *query = query_open(xml, why);
+	xmlXPathObject *found;
 	char *incoming = NULL;
 
-	if (!at)
+	if (!query)
+		return NULL;
+	found = xmlXPathEvalExpression(BAD_CAST "/domain/qemu:commandline", query);
+	if (!found || !found->nodesetval || !found->nodesetval->nodeNr)
 		fail(why, "the XML has no <qemu:commandline>, and so no QMP socket for kvmferry: kvmferry check --domain tells at the source what to put in");
-	else if (asprintf(&incoming, "%.*s" INCOMING DEFER "%s", (int)(at - xml), xml, at) < 0)
-		fail(why, "no memory");
-	return at ? incoming : NULL;
+	else if (!add_argument(found->nodesetval->nodeTab[0], "-incoming", why) &&
+		 !add_argument(found->nodesetval->nodeTab[0], "defer", why))
+		incoming = print(query->doc, why);
+	xmlXPathFreeObject(found);
+	query_close(query);
+	return incoming;
 }
 
-/* As libvirt prints them: one after the other, with blanks between. */
-void domxml_settle(char *xml)
+char *domxml_settled(const char *xml, struct failure *why)
 {
-	char *at = xml, *end;
+	xmlXPathContext *query = query_open(xml, why);
+	xmlXPathObject *found;
+	char *settled;
 
-	while ((at = strstr(at, INCOMING))) {
-		end = at + strlen(INCOMING);
-		end += strspn(end, " \t\r\n");
-		if (!strncmp(end, DEFER, strlen(DEFER)))
-			memmove(at, end + strlen(DEFER), strlen(end + strlen(DEFER)) + 1);
-		else
-			at = end;
+	if (!query)
+		return NULL;
+	found = xmlXPathEvalExpression(BAD_CAST
+		"/domain/qemu:commandline/qemu:arg[@value='-incoming'][following-sibling::*[1][@value='defer']]",
+		query);
+	for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
+		xmlNode *incoming = found->nodesetval->nodeTab[i], *defer = xmlNextElementSibling(incoming);
+
+		xmlUnlinkNode(defer);
+		xmlFreeNode(defer);
+		xmlUnlinkNode(incoming);
+		xmlFreeNode(incoming);
+		found->nodesetval->nodeTab[i] = NULL;
 	}
+	xmlXPathFreeObject(found);
+	settled = print(query->doc, why);
+	query_close(query);
+	return settled;
 }

@@ -2,9 +2,7 @@
 /*
  * The XML of a libvirt domain, as far as moving it depends on it. Text in, findings out: nobody is asked.
  *
- * What is read here was printed by libvirt, or is read by libvirt before anything depends on it. So
- * this is a scanner and no parser: it sees elements, attributes and text, and asks for no more order
- * than that.
+ * libxml2 reads it, which fetches nothing and expands nothing of it.
  */
 #ifndef KVMFERRY_DOMXML_H
 #define KVMFERRY_DOMXML_H
@@ -36,7 +34,8 @@ struct domxml {
 	char fixed[DOMXML_WORD], disk[DOMXML_WORD];
 };
 
-void domxml_read(struct domxml *d, const char *xml);
+/* Returns 0, or -1 with @why if that is no XML of a domain. */
+int domxml_read(struct domxml *d, const char *xml, struct failure *why);
 
 /**
  * domxml_check - what of it stands in the way of a move
@@ -54,10 +53,12 @@ int domxml_check(const struct domxml *d, check_line_fn *line, void *opaque);
  */
 char *domxml_incoming(const char *xml, struct failure *why);
 
-/*
- * Takes these arguments out again, in place. A domain that has come has them for as long as it
- * runs; begun anew with them, it would wait for ever.
+/**
+ * domxml_settled - the XML of a domain that does not wait
+ *
+ * That is @xml without these arguments. A domain that has come has them for as long as it runs; begun
+ * anew with them, it would wait for ever. Returns it, to be freed, or NULL with @why.
  */
-void domxml_settle(char *xml);
+char *domxml_settled(const char *xml, struct failure *why);
 
 #endif /* KVMFERRY_DOMXML_H */

@@ -5,6 +5,7 @@
 #   write_configuration         what both read
 #   libvirtd_start HOST         wait until it answers
 #   console_open HOST           for the guest of the domain there
+#   disk_nodes                  after guest_disk_open: /run/ferry/disk, the same name on both, is each host's way to it
 #   domain_xml NAME UUID ACCESS ARGUMENTS DEVICES
 #   view HOST [DOMAIN]          how libvirt there sees it
 #   inside HOST COMMAND...      run it where that libvirtd runs; virsh_on HOST ARGS... is that for virsh
@@ -81,6 +82,14 @@ console_open() {
 	echo $! >"$dir/cat.pid"
 }
 
+disk_nodes() {
+	local host
+	for host in a b; do
+		# shellcheck disable=SC2046 # two numbers
+		mknod -m 666 "$GUEST_DIR/$host/disk" b $(stat -L -c '0x%t 0x%T' "/dev/mapper/ferried-$host")
+	done
+}
+
 libvirt_close() {
 	local host
 	for host in a b; do
@@ -125,6 +134,11 @@ domain_xml() {
 
 # shellcheck disable=SC2034 # for who sources this
 qmp_arguments="<qemu:arg value='-qmp'/><qemu:arg value='unix:/var/lib/libvirt/qemu/vm1.kvmferry,server=on,wait=off'/>"
+# shellcheck disable=SC2034
+disk="<disk type='block' device='disk'>
+	<driver name='qemu' type='raw' cache='none' io='native' discard='unmap' error_policy='stop' rerror_policy='stop'/>
+	<source dev='/run/ferry/disk'/><target dev='vda' bus='virtio'/>
+	</disk>"
 # shellcheck disable=SC2034
 console="<serial type='pipe'><source path='/run/ferry/console'/></serial>"
 

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # VMs that libvirt has. Two hosts, each with a libvirtd, run folders and a configuration of its own: a domain goes there, by
 # the commands that docs/operating.md has for emptying a host, and comes back; libvirt's view of both ends is right, also of
-# moves that fail, and a domain that cannot be moved is refused with the XML that it lacks.
+# moves that fail or whose agent is killed, and of one with disk requests that are cancelled; and a domain that cannot be moved is
+# refused with the XML that it lacks.
 set -eu
-# shellcheck source=SCRIPTDIR/scene.sh
-. "$(dirname "$0")/scene.sh"
+# shellcheck source=SCRIPTDIR/disk-scene.sh
+. "$(dirname "$0")/disk-scene.sh"
 # shellcheck source=SCRIPTDIR/libvirt-scene.sh
 . "$(dirname "$0")/libvirt-scene.sh"
 
-small_vm
+GUEST_DISK=virtio-blk
 
 # ------------------------------------------------------------------------
 # Commands and domains
@@ -40,7 +41,7 @@ write_commands() {
 
 define() {
 	domain_xml private 6b766d66-6572-7279-0000-0000000000ff private "" "" >"$GUEST_DIR/a/private.xml"
-	domain_xml vm1 "$GUEST_UUID" shared "$qmp_arguments" "$console" >"$GUEST_DIR/a/vm1.xml"
+	domain_xml vm1 "$GUEST_UUID" shared "$qmp_arguments" "$console$disk" >"$GUEST_DIR/a/vm1.xml"
 	virsh_on a define /run/ferry/private.xml && virsh_on a define /run/ferry/vm1.xml
 }
 
@@ -142,14 +143,31 @@ nobody_there() {
 	[ "$status" = 1 ] && [ "$(view a)" = "running, defined, autostart" ]
 }
 
+# take_xml FROM TO: what the target's agent is to have
+take_xml() { virsh_on "$1" dumpxml --migratable --security-info vm1 >"$GUEST_DIR/$2/come.xml"; }
+
 # No domain is left of a target that nobody came to.
 nobody_comes() {
 	local status=0
-	virsh_on a dumpxml --migratable --security-info vm1 >"$GUEST_DIR/b/come.xml"
+	take_xml a b
 	receive_on b --wait 10 || return 1
 	[ "$(view b)" = paused ] || { ktap_note "while it waits: $(view b)"; return 1; }
 	agent_end b receive || status=$?
 	[ "$status" = 1 ] && says b receive "no source has come" && [ "$(view b)" = unknown ]
+}
+
+# The guest runs on. Its autostart is off until somebody has looked, and what waited for it is gone.
+agent_killed() {
+	local status=0
+	take_xml a b
+	receive_on b && send_on a b && in_mid_pass a || return 1
+	host_signal a send -KILL
+	agent_end a send || true
+	agent_end b receive || status=$?
+	guest_until 60 grep -q 'do not resume or start domain vm1 before kvmferry recover' "$GUEST_DIR/a/send.err" || return 1
+	ktap_note "receive's status is $status; here: $(view a), there: $(view b)"
+	[ "$status" = 1 ] && [ "$(view a)" = "running, defined" ] && [ "$(view b)" = unknown ] && guest_continues a &&
+		virsh_on a autostart vm1 >/dev/null
 }
 
 # What docs/operating.md says.
@@ -179,7 +197,7 @@ definition_there() { ! virsh_on b dumpxml --inactive vm1 | grep -e -incoming -e 
 back() {
 	local status=0
 	virsh_on b suspend vm1 >/dev/null
-	virsh_on b dumpxml --migratable --security-info vm1 >"$GUEST_DIR/a/come.xml"
+	take_xml b a
 	receive_on a && virsh_on a resume vm1 || return 1
 	ktap_note "resumed while it is waited for: $(view a)"
 	send_on b a || return 1
@@ -191,9 +209,22 @@ back() {
 
 resumed() { virsh_on a resume vm1 >/dev/null && [ "$(view a)" = "running, defined" ] && guest_continues a; }
 
-ktap_plan 19
+# Its disk's requests stay with the storage here, while libvirt has the guest run there.
+with_requests() {
+	slow_load "mix=writes fsync=5" && take_xml a b && receive_on b && send_on a b && at_stage a disks || return 1
+	if [ "$(view b)" != "running, defined" ] || ! guest_continues b || ! disk_has b guarded 1; then
+		ktap_note "there: $(view b), $(guest_disk_status b)"
+		return 1
+	fi
+	storage_wakes a
+	arrive 0 0 && told a 'done' ".requests_cancelled >= $flying and .writes_in_doubt >= 1 and .held == false"
+}
+
+ktap_plan 23
 scene_open
 trap libvirt_close EXIT
+guest_disk_open
+disk_nodes
 write_configuration
 libvirtd_start a
 libvirtd_start b
@@ -208,6 +239,7 @@ ktap_check "it runs on no CPU but those for guests" on_guest_cpus
 ktap_check "it can be moved" good
 ktap_check "with nobody there, it stays, and is started with the host" nobody_there
 ktap_check "a target that nobody came to leaves no domain" nobody_comes
+ktap_check "an agent that is killed: the guest stays" agent_killed
 ktap_check "the host is emptied as the documentation says" there
 is "libvirt there" "$(view b)" "running, defined, autostart"
 is "libvirt here, which does not start it by itself" "$(view a)" "shut off, defined"
@@ -217,8 +249,9 @@ ktap_check "it comes back, paused" back
 is "libvirt where it was" "$(view b)" "shut off, defined"
 is "libvirt here" "$(view a)" "paused, defined"
 ktap_check "libvirt resumes it, and it continues" resumed
-report=$(guest_report a)
-ktap_note "$report"
-is "all its memory is right" "$(grep -c ' 0 errors' <<<"$report")" 1
+ktap_check "it goes with its disk's requests in flight" with_requests
+is "libvirt there" "$(view b)" "running, defined"
+ktap_check "its disk is right" works b writes 100
+ktap_check "all its memory is right" right b
 is "no errors" "$(($(guest_errors a) + $(guest_errors b)))" 0
 ktap_end

@@ -47,13 +47,22 @@ static void note(void *opaque, enum check_result result, const char *name, const
 
 static struct told told;
 
+static struct domxml read_well(const char *xml)
+{
+	struct failure why = { 0 };
+	struct domxml d;
+
+	if (domxml_read(&d, xml, &why))
+		fail_msg("%s", why.text);
+	return d;
+}
+
 /* Checks one, and returns how many failures there are. */
 static int look(const char *xml)
 {
-	struct domxml d;
+	struct domxml d = read_well(xml);
 
 	told = (struct told){ 0 };
-	domxml_read(&d, xml);
 	return domxml_check(&d, note, &told);
 }
 
@@ -61,16 +70,29 @@ static int look(const char *xml)
 
 static void test_what_is_read(void **state)
 {
-	struct domxml d;
+	struct domxml d = read_well(domain(MEMORY, "", QMP));
 
 	(void)state;
-	domxml_read(&d, domain(MEMORY, "", QMP));
 	assert_string_equal(d.name, "a&b");
 	assert_string_equal(d.uuid, "6b766d66-6572-7279-0000-000000000001");
 	assert_string_equal(d.qmp, "/run/vm1.qmp");
 	assert_string_equal(d.source, "file");
 	assert_string_equal(d.access, "shared");
 	assert_string_equal(d.poweroff, "destroy");
+}
+
+/* What elements mean depends on where they stand; a prefix is but a name for a name space. */
+static void test_where_it_stands(void **state)
+{
+	struct domxml d = read_well("<domain xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>"
+		"<metadata><name>no</name><on_poweroff>restart</on_poweroff></metadata><name><![CDATA[a<b]]></name>"
+		"<q:commandline><q:arg value='-qmp'/><q:arg value='stdio'/>"
+		"<q:arg value='-qmp'/><q:arg value='unix:/a'/></q:commandline></domain>");
+
+	(void)state;
+	assert_string_equal(d.name, "a<b");
+	assert_string_equal(d.poweroff, "");
+	assert_string_equal(d.qmp, "/a");
 }
 
 static void test_a_good_domain_passes(void **state)
@@ -183,44 +205,57 @@ static void test_disks(void **state)
 	assert_string_equal(told.names, "");
 }
 
+static char *settle(const char *xml)
+{
+	struct failure why = { 0 };
+	char *settled = domxml_settled(xml, &why);
+
+	if (!settled)
+		fail_msg("%s", why.text);
+	return settled;
+}
+
 static void test_waiting(void **state)
 {
-	char *settled = strdup(domain(MEMORY, "", QMP)), *waiting;
+	char *settled = settle(domain(MEMORY, "", QMP)), *waiting, *again;
 	struct failure why = { 0 };
 
 	(void)state;
 	waiting = domxml_incoming(settled, &why);
 	assert_non_null(waiting);
-	assert_non_null(strstr(waiting, "value='-incoming'/><qemu:arg value='defer'/></qemu:commandline>"));
-	domxml_settle(waiting);
-	assert_string_equal(waiting, settled);
+	assert_non_null(strstr(waiting, "value=\"-incoming\"/><qemu:arg value=\"defer\"/></qemu:commandline>"));
+	again = settle(waiting);
+	assert_string_equal(again, settled);
+	free(again);
 	free(waiting);
+	free(settled);
 
 	/* as libvirt prints it, and if somebody had it twice */
-	waiting = strdup(domain(MEMORY, "", QMP WAITS WAITS));
-	domxml_settle(waiting);
-	assert_null(strstr(waiting, "incoming"));
-	assert_null(strstr(waiting, "defer"));
-	assert_int_equal(look(waiting), 0);
-	free(waiting);
+	settled = settle(domain(MEMORY, "", QMP WAITS WAITS));
+	assert_null(strstr(settled, "incoming"));
+	assert_null(strstr(settled, "defer"));
+	assert_int_equal(look(settled), 0);
 	free(settled);
 
 	assert_null(domxml_incoming("<domain></domain>", &why));
 	assert_non_null(strstr(why.text, "qemu:commandline"));
 }
 
-/* Whatever is cut off, nothing is read beyond it. */
+/* Whatever is cut off is no XML, and is said to be none. */
 static void test_cut_short(void **state)
 {
 	char *whole = strdup(domain(MEMORY, mapped("", "/dev/mapper/vm1"), QMP WAITS));
 	struct domxml d;
 
 	(void)state;
-	for (size_t size = 0; size < strlen(whole); size++) {
+	for (size_t size = 0; size < strlen(whole) - 1; size++) {
 		char *cut = strndup(whole, size);
+		struct failure why = { 0 };
 
-		domxml_read(&d, cut);
-		domxml_settle(cut);
+		assert_int_equal(domxml_read(&d, cut, &why), -1);
+		assert_non_null(strstr(why.text, "the XML of the domain cannot be read"));
+		assert_null(domxml_settled(cut, &why));
+		assert_null(domxml_incoming(cut, &why));
 		free(cut);
 	}
 	free(whole);
@@ -230,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_read),
+		cmocka_unit_test(test_where_it_stands),
 		cmocka_unit_test(test_a_good_domain_passes),
 		cmocka_unit_test(test_each_part_that_is_missing),
 		cmocka_unit_test(test_power_off),
