@@ -38,12 +38,14 @@ libxml2                 the agent
 libzstd1                the agent
 make                    building modules
 mount                   tmpfs for the guests
+open-iscsi              the test of fences
 openssl                 certificates of the TLS test
 pahole                  building modules for kernels whose headers ask for BTF
 perl                    building modules
 procps                  ps, for reports
 qemu-system-x86         the guests
 qemu-utils              disk images of the guests
+sg3-utils               the test of fences
 socat                   plays wrong sockets in the migration tests
 zlib1g                  the agent
 '
