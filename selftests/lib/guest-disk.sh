@@ -110,15 +110,7 @@ guest_disk_spoil() {
 
 # guest_disk_answer HOST COMMAND REGEX SECONDS: the line that comes after it
 guest_disk_answer() {
-	local before
-	guest_count "$1" "$3"
-	before=$guest_counted
-	guest_say "$1" "disk $2"
-	guest_until "$4" guest_has "$1" "$3" "$before" || {
-		guest_note "no answer to 'disk $2' from the guest on host $1; its disk: $(guest_disk_status "$1")"
-		return 1
-	}
-	grep -E "$3" "$GUEST_DIR/$1/console" | tail -n 1
+	guest_answer "$1" "$4" "$3" "disk $2" || { guest_note "its disk: $(guest_disk_status "$1")"; return 1; }
 }
 
 guest_disk_tell() { guest_disk_answer "$1" tell '^guest: disk /dev/' 20; }

@@ -13,6 +13,7 @@
 #   guest_status HOST           what query-status says: running, paused, inmigrate, postmigrate, gone ...
 #   guest_say HOST LINE         a command to the guest (see guest/workload.c)
 #   guest_wait HOST REGEX [S]   until its console has a line like this; S seconds at most (120)
+#   guest_answer HOST SECONDS REGEX LINE  the same, and wait; prints the line like REGEX that comes after it
 #   guest_continues HOST [S]    until it has printed two more rounds
 #   guest_report HOST [S]       let it check all its memory; prints its answer
 #   guest_errors HOST           number of errors that it ever told there, a crash being one
@@ -366,17 +367,19 @@ guest_continues() {
 	return 1
 }
 
-guest_report() {
+guest_answer() {
 	local before
-	guest_count "$1" '^guest: report'
+	guest_count "$1" "$3"
 	before=$guest_counted
-	guest_say "$1" report
-	guest_until "${2:-60}" guest_has "$1" '^guest: report' "$before" || {
-		guest_note "no report from the guest on host $1"
+	guest_say "$1" "$4"
+	guest_until "$2" guest_has "$1" "$3" "$before" || {
+		guest_note "no answer to '$4' from the guest on host $1"
 		return 1
 	}
-	grep '^guest: report' "$GUEST_DIR/$1/console" | tail -n 1
+	grep -E "$3" "$GUEST_DIR/$1/console" | tail -n 1
 }
+
+guest_report() { guest_answer "$1" "${2:-60}" '^guest: report' report; }
 
 # Both what the guest says of its memory and what its kernel says when it dies of it.
 guest_trouble='^guest: error|Kernel panic|Oops|BUG:|general protection|segfault|traps:|Call Trace|soft lockup'

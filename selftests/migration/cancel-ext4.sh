@@ -13,10 +13,7 @@ threads=6 rounds=${EXT4_ROUNDS:-2}
 # synced HOST: the numbers of the last files that are durable, one for each thread
 synced() {
 	local line
-	guest_count "$1" '^guest: files synced'
-	guest_say "$1" "files tell"
-	guest_until 20 guest_has "$1" '^guest: files synced' "$guest_counted" || return 1
-	line=$(grep '^guest: files synced' "$GUEST_DIR/$1/console" | tail -n 1)
+	line=$(guest_answer "$1" 20 '^guest: files synced' "files tell") || return 1
 	line=${line#*:*:}
 	echo "${line//[!0-9 ]/}"
 }

@@ -13,14 +13,10 @@ GUEST_EXTRA="-blockdev driver=file,node-name=programs,filename=$KVMFERRY_BUILD/g
 	-device virtio-blk-pci,id=programs,drive=programs"
 rounds=${FIO_ROUNDS:-20}
 
-# guest_gives HOST SECONDS REGEX ORDER: its next line like this, after the order
-guest_gives() {
-	guest_count "$1" "$3"
-	guest_say "$1" "$4"
-	guest_until "$2" guest_has "$1" "$3" "$guest_counted"
+has_programs() {
+	local line
+	line=$(guest_answer $from 30 '^guest: programs are there' "programs /dev/vdb") || { echo "$line"; return 1; }
 }
-
-has_programs() { guest_gives $from 30 '^guest: programs are there' "programs /dev/vdb"; }
 
 fio_says() { grep -E '^guest: run: (verify|fio|[a-z]+: \(g)' "$GUEST_DIR/$1/console" | tail -n 12 | sed 's/^/# /'; }
 
@@ -77,7 +73,7 @@ finds_it() {
 	fio_at_rest 4 --verify_only && fio_says $from && [ "$status" != 0 ]
 }
 
-ktap_plan $((rounds + 5))
+ktap_plan $((rounds + 4))
 scene_open
 guest_disk_open
 guest_start a || ktap_bail "no guest"
