@@ -62,10 +62,15 @@ static void text_at(xmlXPathContext *query, const char *path, char text[DOMXML_W
 	xmlXPathFreeObject(found);
 }
 
+static unsigned int found_nodes(const xmlXPathObject *found)
+{
+	return found && found->nodesetval ? (unsigned int)found->nodesetval->nodeNr : 0;
+}
+
 static unsigned int count_of(xmlXPathContext *query, const char *path)
 {
 	xmlXPathObject *found = xmlXPathEvalExpression(BAD_CAST path, query);
-	unsigned int count = found && found->nodesetval ? (unsigned int)found->nodesetval->nodeNr : 0;
+	unsigned int count = found_nodes(found);
 
 	xmlXPathFreeObject(found);
 	return count;
@@ -225,7 +230,7 @@ char *domxml_incoming(const char *xml, struct failure *why)
 	if (!query)
 		return NULL;
 	found = xmlXPathEvalExpression(BAD_CAST "/domain/qemu:commandline", query);
-	if (!found || !found->nodesetval || !found->nodesetval->nodeNr)
+	if (!found_nodes(found))
 		fail(why, "the XML has no <qemu:commandline>, and so no QMP socket for kvmferry: kvmferry check --domain tells at the source what to put in");
 	else if (!add_argument(found->nodesetval->nodeTab[0], "-incoming", why) &&
 		 !add_argument(found->nodesetval->nodeTab[0], "defer", why))
@@ -246,7 +251,7 @@ char *domxml_settled(const char *xml, struct failure *why)
 	found = xmlXPathEvalExpression(BAD_CAST
 		"/domain/qemu:commandline/qemu:arg[@value='-incoming'][following-sibling::*[1][@value='defer']]",
 		query);
-	for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
+	for (unsigned int i = 0; i < found_nodes(found); i++) {
 		xmlNode *incoming = found->nodesetval->nodeTab[i], *defer = xmlNextElementSibling(incoming);
 
 		xmlUnlinkNode(defer);
