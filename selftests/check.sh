@@ -3,31 +3,32 @@
 # Build everything, run the unit tests and those of machine.list, then boot each kernel of the matrix and run the tests of
 # tests.list in it.
 #
-#   check.sh [--kernel NAME]... [--only PATTERN] [--list FILE] [--lanes N] [--no-build] [--results FOLDER]
+#   check.sh [--kernel NAME]... [--only PATTERN] [--list FILE] [--no-build] [--results FOLDER]
 #     --kernel NAME     of vm/kernels.list; all if not given (the debug kernel is built the first time: a quarter of an hour)
 #     --only PATTERN    only tests whose name matches this extended regular expression
 #     --list FILE       another list than tests.list, and nothing else
-#     --lanes N         1: one after the other; 2: what runs no guests at the same time as what does (see run_lane). If not given,
-#                       2 if there are two CPUs and memory for it
 #     --no-build        the caller has built everything
 #     --results FOLDER  where check.json and the full outputs go, build/check if not given
 #
 # The last line is "N passed, N failed", with ", N skipped" if any were. Exit status: 0 only if something ran and
 # nothing failed. A test counts as failed unless it is known to have passed or been skipped: if the host dies, so have
 # all tests that were still to run in it. Nothing is ever run a second time.
+#
+# There is one emulated host at a time. Two that share two CPUs are slower than one after the other, most tests two to five times:
+# a CPU of theirs that waits for another one spins, and the other one may not be running. And what such a host takes for CPU
+# time or for a time-out is then anything.
 set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$here")
 cd "$top"
 
-kernels='' only='' list='' build=1 results=build/check whole=1 lanes=''
+kernels='' only='' list='' build=1 results=build/check whole=1
 while [ $# -gt 0 ]; do
 	case $1 in
 	--kernel) kernels+=" $2" whole=0; shift ;;
 	--only) only=$2 whole=0; shift ;;
 	--list) list=$2 whole=0; shift ;;
-	--lanes) lanes=$2; shift ;;
 	--results) results=$2; shift ;;
 	--no-build) build=0 ;;
 	*) echo "check.sh: unknown option $1" >&2; exit 2 ;;
@@ -38,16 +39,11 @@ machine_list=$here/machine.list
 [ -z "$list" ] || machine_list=/dev/null
 list=${list:-$here/tests.list}
 [ -e "$list" ] || { echo "check.sh: no such list: $list" >&2; exit 2; }
-if cut -d '#' -f 1 "$list" "$machine_list" | awk 'NF && !/ (guests|rest) *( |$)/' | grep .; then
-	echo "check.sh: in what lane are these?" >&2
-	exit 2
-fi
 mkdir -p "$results"
 
 verdicts=$results/verdicts
 : >"$verdicts"
 
-[ -n "$lanes" ] || lanes=$(awk -v cpus="$(nproc)" '/^MemAvailable/ { print (cpus > 1 && $2 > 8 * 1024 * 1024 ? 2 : 1) }' /proc/meminfo)
 # Whatever runs does not outlive us.
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT
@@ -132,18 +128,20 @@ has_kernels() {
 	done
 }
 
-# run_machine_tests LANE
+# run_machine_tests alone|hosts: those that need no emulated host, or those that do
 run_machine_tests() {
-	local name needs seconds lane command
-	while read -r name needs seconds lane command; do
+	local name needs seconds command kind
+	while read -r name needs seconds command; do
+		kind=hosts
+		[ "$needs" != - ] || kind=alone
 		# shellcheck disable=SC2086 # a command and its arguments
-		[ "$lane" != "$1" ] || ! wanted "$name" || ! has_kernels "$needs" || on_machine "$name" timeout -k 30 "$seconds" $command
+		[ $kind != "$1" ] || ! wanted "$name" || ! has_kernels "$needs" || on_machine "$name" timeout -k 30 "$seconds" $command
 	done < <(sed -e 's/#.*//' "$machine_list" | awk NF)
 }
 
 # rows KERNEL: the tests that are to run on it, as the list has them
 rows() {
-	sed -e 's/#.*//' "$list" | awk -v kernel="$1" 'NF >= 6 && ($3 == "all" || index("," $3 ",", "," kernel ","))' |
+	sed -e 's/#.*//' "$list" | awk -v kernel="$1" 'NF >= 5 && ($3 == "all" || index("," $3 ",", "," kernel ","))' |
 		while read -r name rest; do
 			! wanted "$name" || echo "$name $rest"
 		done
@@ -180,23 +178,23 @@ read_results() {
 	last_words=$said
 }
 
-# tests KERNEL MIB LANE: those of one boot, a line each: name, limit, executable
+# tests KERNEL MIB: those of one boot, a line each: name, limit, executable
 tests() {
-	local name program seconds mib lane
-	while read -r name program _ seconds mib lane; do
-		[ "$mib $lane" != "$2 $3" ] || echo "$name $(limit "$1" "$seconds") $program"
+	local name program seconds mib
+	while read -r name program _ seconds mib; do
+		[ "$mib" != "$2" ] || echo "$name $(limit "$1" "$seconds") $program"
 	done < <(rows "$1")
 }
 
-# boot KERNEL MIB LANE: all its tests that ask for this
+# boot KERNEL MIB: all its tests that ask for this
 boot() {
-	local kernel=$1 memory=$2 lane=$3 name total status=0 started=$SECONDS log run pipe host
+	local kernel=$1 memory=$2 name total status=0 started=$SECONDS log run pipe host
 	local reported last_words
-	log=$results/$kernel-$memory-$lane.log
-	run=$results/$kernel-$memory-$lane.list
-	pipe=$results/$kernel-$memory-$lane.pipe
+	log=$results/$kernel-$memory.log
+	run=$results/$kernel-$memory.list
+	pipe=$results/$kernel-$memory.pipe
 	: >"$log"
-	tests "$kernel" "$memory" "$lane" >"$run"
+	tests "$kernel" "$memory" >"$run"
 	total=$(awk '{ sum += $2 } END { print 300 + sum }' "$run")
 	rm -f "$pipe"
 	mkfifo "$pipe"
@@ -214,29 +212,29 @@ boot() {
 	done <"$run"
 	# the host's own verdict: what came after the tests, such as leaks
 	if [[ $status -le 1 && $last_words != *"host.sh: the kernel complained"* ]]; then
-		record "$kernel" "host-$memory-$lane" pass $((SECONDS - started)) "kernel log clean, no leaks"
+		record "$kernel" "host-$memory" pass $((SECONDS - started)) "kernel log clean, no leaks"
 	else
-		record "$kernel" "host-$memory-$lane" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
+		record "$kernel" "host-$memory" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
 	fi
 }
 
-# One after the other: all boots of all kernels for this lane. run_kernels LANE
 run_kernels() {
 	local kernel memory
 	for kernel in $kernels; do
-		for memory in $(rows "$kernel" | awk -v lane="$1" '$6 == lane { print $5 }' | sort -nu); do
-			boot "$kernel" "$memory" "$1" </dev/null
+		for memory in $(rows "$kernel" | awk '{ print $5 }' | sort -nu); do
+			boot "$kernel" "$memory"
 		done
 	done
 }
 
-# What runs guests needs both CPUs, and guests notice if they do not get them. All else takes what they leave, and only one thing
-# at a time: two emulated hosts that share a CPU take more than twice as long, as those of their CPUs that wait for a lock, or for
-# each other, spin.
-run_lane() {
-	[ "$1" = guests ] || renice -n 10 "$BASHPID" >/dev/null
-	run_machine_tests "$1"
-	run_kernels "$1"
+run_hosts() {
+	run_machine_tests hosts
+	run_kernels
+}
+
+run_beside() {
+	renice -n 19 "$BASHPID" >/dev/null
+	run_machine_tests alone
 }
 
 [ -n "$kernels" ] || kernels=$("$here/vm/kernel.sh" list)
@@ -253,13 +251,10 @@ for kernel in $kernels; do
 	# a whole run without a test would pass for lack of failures
 	[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
 done
-declare -A lane_of # by process id
-for lane in guests rest; do
-	run_lane $lane &
-	lane_of[$!]=$lane
-	[ "$lanes" -gt 1 ] || wait $! || break
-done
-for pid in "${!lane_of[@]}"; do
-	wait "$pid" || record - "lane-${lane_of[$pid]}" fail 0 "it ended with status $?, and not all its tests were run"
-done
+run_hosts &
+hosts=$!
+run_beside &
+beside=$!
+wait $hosts || record - "what needs hosts" fail 0 "it ended with status $?, and not all its tests were run"
+wait $beside || record - "what runs beside them" fail 0 "it ended with status $?, and not all its tests were run"
 finish

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,7 +19,6 @@
 
 #include "die.h"
 
-#define ROUNDS		50
 #define GPA		0x1000000ul
 #define GUEST		0	/* the block that the guest computes in */
 #define SPARE		1	/* the one that nobody needs */
@@ -29,6 +29,7 @@ static const struct ram_spec specs[] = {
 	[SPARE] = { .size = SPARE_PAGES * RAM_PAGE, .gpa = 4 * GPA, .id = SPARE },
 };
 
+static int rounds = 20;	/* or what the first argument says */
 static struct vmproc vm;
 
 static unsigned int random_below(unsigned int n)
@@ -249,7 +250,7 @@ static int many_times(end_fn *end)
 {
 	int i, good = 0;
 
-	for (i = 0; i < ROUNDS; i++)
+	for (i = 0; i < rounds; i++)
 		good += in_a_pass(end, i);
 	return good;
 }
@@ -259,7 +260,7 @@ static int many_vms(end_fn *end)
 {
 	int i, good = 0;
 
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		start_vm();
 		good += in_a_pass(end, i);
 		vmproc_kill(&vm);
@@ -277,7 +278,7 @@ static bool just_close(struct ferry *f, int round)
 static void test_close(void)
 {
 	many_times(just_close);
-	ktap_ok(true, "device closed in a pass, %d times", ROUNDS);
+	ktap_ok(true, "device closed in a pass, %d times", rounds);
 	guest_is_well("device closed");
 	unloads("device closed");
 }
@@ -297,8 +298,8 @@ static bool close_device_first(struct ferry *f, int round)
 
 static void test_channels_outlive(void)
 {
-	ktap_ok(many_times(close_device_first) == ROUNDS,
-		"channels outlive the device, %d times, and hold the module", ROUNDS);
+	ktap_ok(many_times(close_device_first) == rounds,
+		"channels outlive the device, %d times, and hold the module", rounds);
 	guest_is_well("channels outlive the device");
 	unloads("channels outlive the device");
 }
@@ -319,7 +320,7 @@ static void test_unmap(void)
 {
 	int good = many_times(unmap);
 
-	ktap_ok(good == ROUNDS, "RAM unmapped in a pass: lost, EFAULT, %d of %d times", good, ROUNDS);
+	ktap_ok(good == rounds, "RAM unmapped in a pass: lost, EFAULT, %d of %d times", good, rounds);
 	guest_is_well("RAM unmapped");
 }
 
@@ -353,7 +354,7 @@ static void test_second_mapping(void)
 {
 	int good = many_times(map_twice);
 
-	ktap_ok(good == ROUNDS, "RAM mapped twice in a pass: lost, EBUSY, %d of %d times", good, ROUNDS);
+	ktap_ok(good == rounds, "RAM mapped twice in a pass: lost, EBUSY, %d of %d times", good, rounds);
 	guest_is_well("RAM mapped twice");
 }
 
@@ -377,7 +378,7 @@ static void test_fork(void)
 {
 	int good = many_times(fork_vm);
 
-	ktap_ok(good == ROUNDS, "the VM forks: lost, EBUSY, or no matter, %d of %d times", good, ROUNDS);
+	ktap_ok(good == rounds, "the VM forks: lost, EBUSY, or no matter, %d of %d times", good, rounds);
 	guest_is_well("the VM forks");
 	unloads("the VM forks");
 }
@@ -433,7 +434,7 @@ static void test_kill_client(void)
 {
 	int i;
 
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		struct ferry f;
 		pid_t client = must(fork());
 
@@ -451,7 +452,7 @@ static void test_kill_client(void)
 	struct ferry f;
 
 	attach(&f);
-	ktap_ok(!ferry_pass(&f, 0), "client killed in a pass, %d times; the next one works", ROUNDS);
+	ktap_ok(!ferry_pass(&f, 0), "client killed in a pass, %d times; the next one works", rounds);
 	ferry_close(&f);
 	guest_is_well("client killed");
 	unloads("client killed");
@@ -468,7 +469,7 @@ static void test_kill_vm(void)
 {
 	int good = many_vms(kill_vm);
 
-	ktap_ok(good == ROUNDS, "VM killed in a pass: lost, ESRCH, %d of %d times", good, ROUNDS);
+	ktap_ok(good == rounds, "VM killed in a pass: lost, ESRCH, %d of %d times", good, rounds);
 	unloads("VM killed");
 }
 
@@ -483,7 +484,7 @@ static void test_exec(void)
 {
 	int good = many_vms(exec_vm);
 
-	ktap_ok(good == ROUNDS, "VM calls execve in a pass: lost, ESRCH, %d of %d times", good, ROUNDS);
+	ktap_ok(good == rounds, "VM calls execve in a pass: lost, ESRCH, %d of %d times", good, rounds);
 	unloads("VM calls execve");
 }
 
@@ -492,7 +493,7 @@ static void test_attach_dying(void)
 {
 	int i, attached = 0, refused = 0;
 
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		struct ferry f;
 		pid_t child = must(fork());
 		int err;
@@ -511,7 +512,7 @@ static void test_attach_dying(void)
 		ferry_close(&f);
 		waitpid(child, NULL, 0);
 	}
-	ktap_ok(attached + refused == ROUNDS, "attach to a dying process: %d done, %d refused",
+	ktap_ok(attached + refused == rounds, "attach to a dying process: %d done, %d refused",
 		attached, refused);
 }
 
@@ -522,8 +523,12 @@ static void test_attach_dying(void)
  */
 static struct vmm anchor;
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		rounds = atoi(argv[1]);
+	if (rounds < 1)
+		die("how many rounds?");
 	if (!vmm_available())
 		ktap_skip_all("no /dev/kvm");
 	ktap_plan(25);
