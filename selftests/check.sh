@@ -14,9 +14,9 @@
 # nothing failed. A test counts as failed unless it is known to have passed or been skipped: if the host dies, so have
 # all tests that were still to run in it. Nothing is ever run a second time.
 #
-# There is one emulated host at a time. Two that share two CPUs are slower than one after the other, most tests two to five times:
-# a CPU of theirs that waits for another one spins, and the other one may not be running. And what such a host takes for CPU
-# time or for a time-out is then anything.
+# Emulated hosts disturb each other: a CPU of theirs that waits for another one spins, and the other one may not be running. A
+# test that computes takes two to five times as long beside another host, and such tests run alone. One that runs guests waits
+# half of its time, so two hosts with such tests run at a time, if there are two CPUs and the memory.
 set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -42,8 +42,11 @@ list=${list:-$here/tests.list}
 mkdir -p "$results"
 
 verdicts=$results/verdicts
+planned=$results/planned
 : >"$verdicts"
+: >"$planned"
 
+hosts=$(awk -v cpus="$(nproc)" '/^MemAvailable/ { print (cpus > 1 && $2 > 8 * 1024 * 1024 ? 2 : 1) }' /proc/meminfo)
 # Whatever runs does not outlive us.
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT
@@ -66,12 +69,24 @@ record() {
 	} 9>>"$verdicts"
 }
 
+# plan KERNEL NAME: it has to have a verdict in the end
+plan() { echo "$1 $2" >>"$planned"; }
+
+# Whatever ended without one, and why ever.
+miss() {
+	jq -r '"\(.kernel) \(.test)"' "$verdicts" | sort | comm -13 - <(sort -u "$planned") |
+		while read -r kernel name; do
+			record "$kernel" "$name" fail 0 "it has no verdict"
+		done
+}
+
 # counted RESULT: how many tests had it
 counted() { jq -n --arg result "$1" '[inputs | select(.result == $result)] | length' "$verdicts"; }
 
 finish() {
 	local passed failed skipped
 	wait
+	miss
 	passed=$(counted pass) failed=$(counted fail) skipped=$(counted skip)
 	jq -s . "$verdicts" >"$results/check.json"
 	[ "$results" != build/check ] || cp "$results/check.json" build/check.json
@@ -128,20 +143,26 @@ has_kernels() {
 	done
 }
 
-# run_machine_tests alone|hosts: those that need no emulated host, or those that do
+# machine_tests WHEN: those of machine.list that are to run then, a line each: name, limit, command
+machine_tests() {
+	local name needs seconds when command
+	sed -e 's/#.*//' "$machine_list" | while read -r name needs seconds when command; do
+		[ "$when" != "$1" ] || ! wanted "$name" || ! has_kernels "$needs" || echo "$name $seconds $command"
+	done
+}
+
 run_machine_tests() {
-	local name needs seconds command kind
-	while read -r name needs seconds command; do
-		kind=hosts
-		[ "$needs" != - ] || kind=alone
+	local name seconds command
+	while read -r name seconds command; do
+		[ "$1" != beside ] || renice -n 19 "$BASHPID" >/dev/null
 		# shellcheck disable=SC2086 # a command and its arguments
-		[ $kind != "$1" ] || ! wanted "$name" || ! has_kernels "$needs" || on_machine "$name" timeout -k 30 "$seconds" $command
-	done < <(sed -e 's/#.*//' "$machine_list" | awk NF)
+		on_machine "$name" timeout -k 30 "$seconds" $command
+	done < <(machine_tests "$1")
 }
 
 # rows KERNEL: the tests that are to run on it, as the list has them
 rows() {
-	sed -e 's/#.*//' "$list" | awk -v kernel="$1" 'NF >= 5 && ($3 == "all" || index("," $3 ",", "," kernel ","))' |
+	sed -e 's/#.*//' "$list" | awk -v kernel="$1" 'NF >= 6 && ($3 == "all" || index("," $3 ",", "," kernel ","))' |
 		while read -r name rest; do
 			! wanted "$name" || echo "$name $rest"
 		done
@@ -178,23 +199,23 @@ read_results() {
 	last_words=$said
 }
 
-# tests KERNEL MIB: those of one boot, a line each: name, limit, executable
+# tests KERNEL MIB WHEN: those of one boot, a line each: name, limit, executable
 tests() {
-	local name program seconds mib
-	while read -r name program _ seconds mib; do
-		[ "$mib" != "$2" ] || echo "$name $(limit "$1" "$seconds") $program"
+	local name program seconds mib when
+	while read -r name program _ seconds mib when; do
+		[ "$mib $when" != "$2 $3" ] || echo "$name $(limit "$1" "$seconds") $program"
 	done < <(rows "$1")
 }
 
-# boot KERNEL MIB: all its tests that ask for this
+# boot KERNEL MIB WHEN: all its tests that ask for this
 boot() {
-	local kernel=$1 memory=$2 name total status=0 started=$SECONDS log run pipe host
+	local kernel=$1 memory=$2 when=$3 name total status=0 started=$SECONDS log run pipe host
 	local reported last_words
-	log=$results/$kernel-$memory.log
-	run=$results/$kernel-$memory.list
-	pipe=$results/$kernel-$memory.pipe
+	log=$results/$kernel-$memory-$when.log
+	run=$results/$kernel-$memory-$when.list
+	pipe=$results/$kernel-$memory-$when.pipe
 	: >"$log"
-	tests "$kernel" "$memory" >"$run"
+	tests "$kernel" "$memory" "$when" >"$run"
 	total=$(awk '{ sum += $2 } END { print 300 + sum }' "$run")
 	rm -f "$pipe"
 	mkfifo "$pipe"
@@ -212,29 +233,32 @@ boot() {
 	done <"$run"
 	# the host's own verdict: what came after the tests, such as leaks
 	if [[ $status -le 1 && $last_words != *"host.sh: the kernel complained"* ]]; then
-		record "$kernel" "host-$memory" pass $((SECONDS - started)) "kernel log clean, no leaks"
+		record "$kernel" "host-$memory-$when" pass $((SECONDS - started)) "kernel log clean, no leaks"
 	else
-		record "$kernel" "host-$memory" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
+		record "$kernel" "host-$memory-$when" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
 	fi
 }
 
-run_kernels() {
+# jobs_of WHEN: the boots, and the tests of machine.list as one more, a line each
+jobs_of() {
 	local kernel memory
+	[ -z "$(machine_tests "$1")" ] || echo "run_machine_tests $1"
 	for kernel in $kernels; do
-		for memory in $(rows "$kernel" | awk '{ print $5 }' | sort -nu); do
-			boot "$kernel" "$memory"
+		for memory in $(rows "$kernel" | awk -v when="$1" '$6 == when { print $5 }' | sort -nu); do
+			echo "boot $kernel $memory $1"
 		done
 	done
 }
 
-run_hosts() {
-	run_machine_tests hosts
-	run_kernels
-}
-
-run_beside() {
-	renice -n 19 "$BASHPID" >/dev/null
-	run_machine_tests alone
+# run_jobs WHEN N: N at a time. In the background, so that no other child is waited for.
+run_jobs() {
+	local job running=0
+	trap 'kill $(jobs -p); exit 143' TERM
+	while read -r job; do
+		if [ "$running" -lt "$2" ]; then running=$((running + 1)); else wait -n || true; fi
+		$job </dev/null &
+	done < <(jobs_of "$1")
+	wait
 }
 
 [ -n "$kernels" ] || kernels=$("$here/vm/kernel.sh" list)
@@ -250,11 +274,15 @@ fi
 for kernel in $kernels; do
 	# a whole run without a test would pass for lack of failures
 	[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
+	rows "$kernel" | while read -r name _; do plan "$kernel" "$name"; done
 done
-run_hosts &
-hosts=$!
-run_beside &
-beside=$!
-wait $hosts || record - "what needs hosts" fail 0 "it ended with status $?, and not all its tests were run"
-wait $beside || record - "what runs beside them" fail 0 "it ended with status $?, and not all its tests were run"
+for when in paired alone beside; do
+	machine_tests $when | while read -r name _; do plan - "$name"; done
+done
+run_jobs beside 1 &
+for when in "paired $hosts" "alone 1"; do
+	# shellcheck disable=SC2086 # two words
+	run_jobs $when &
+	wait $! || true
+done
 finish
