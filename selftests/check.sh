@@ -14,9 +14,10 @@
 # nothing failed. A test counts as failed unless it is known to have passed or been skipped: if the host dies, so have
 # all tests that were still to run in it. Nothing is ever run a second time.
 #
-# Emulated hosts disturb each other: a CPU of theirs that waits for another one spins, and the other one may not be running. A
-# test that computes takes two to five times as long beside another host, and such tests run alone. One that runs guests waits
-# half of its time, so two hosts with such tests run at a time, if there are two CPUs and the memory.
+# Emulated hosts disturb each other: a CPU of theirs that waits for another one spins, and the other one may not be running. Two
+# that share two CPUs take two to five times as long. So there are two lanes. What runs guests has both CPUs, but waits for
+# timers half of the time; all else takes, at nice 10, what that leaves, and is the only one that is slower for it. No test of
+# the second lane may mind how long something takes.
 set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -46,7 +47,7 @@ planned=$results/planned
 : >"$verdicts"
 : >"$planned"
 
-hosts=$(awk -v cpus="$(nproc)" '/^MemAvailable/ { print (cpus > 1 && $2 > 8 * 1024 * 1024 ? 2 : 1) }' /proc/meminfo)
+lanes=$(awk -v cpus="$(nproc)" '/^MemAvailable/ { print (cpus > 1 && $2 > 8 * 1024 * 1024 ? 2 : 1) }' /proc/meminfo)
 # Whatever runs does not outlive us.
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT
@@ -143,18 +144,19 @@ has_kernels() {
 	done
 }
 
-# machine_tests WHEN: those of machine.list that are to run then, a line each: name, limit, command
+# machine_tests [LANE]: those of machine.list that are to run, a line each: name, limit, command
 machine_tests() {
-	local name needs seconds when command
-	sed -e 's/#.*//' "$machine_list" | while read -r name needs seconds when command; do
-		[ "$when" != "$1" ] || ! wanted "$name" || ! has_kernels "$needs" || echo "$name $seconds $command"
+	local name needs seconds lane command
+	sed -e 's/#.*//' "$machine_list" | while read -r name needs seconds lane command; do
+		if [ -n "$name" ] && wanted "$name" && has_kernels "$needs" && [ "$lane" = "${1:-$lane}" ]; then
+			echo "$name $seconds $command"
+		fi
 	done
 }
 
 run_machine_tests() {
 	local name seconds command
 	while read -r name seconds command; do
-		[ "$1" != beside ] || renice -n 19 "$BASHPID" >/dev/null
 		# shellcheck disable=SC2086 # a command and its arguments
 		on_machine "$name" timeout -k 30 "$seconds" $command
 	done < <(machine_tests "$1")
@@ -162,7 +164,7 @@ run_machine_tests() {
 
 # rows KERNEL: the tests that are to run on it, as the list has them
 rows() {
-	sed -e 's/#.*//' "$list" | awk -v kernel="$1" 'NF >= 6 && ($3 == "all" || index("," $3 ",", "," kernel ","))' |
+	sed -e 's/#.*//' "$list" | awk -v kernel="$1" 'NF && ($3 == "all" || index("," $3 ",", "," kernel ","))' |
 		while read -r name rest; do
 			! wanted "$name" || echo "$name $rest"
 		done
@@ -199,23 +201,23 @@ read_results() {
 	last_words=$said
 }
 
-# tests KERNEL MIB WHEN: those of one boot, a line each: name, limit, executable
+# tests KERNEL MIB LANE: those of one boot, a line each: name, limit, executable
 tests() {
-	local name program seconds mib when
-	while read -r name program _ seconds mib when; do
-		[ "$mib $when" != "$2 $3" ] || echo "$name $(limit "$1" "$seconds") $program"
+	local name program seconds mib lane
+	while read -r name program _ seconds mib lane; do
+		[ "$mib $lane" != "$2 $3" ] || echo "$name $(limit "$1" "$seconds") $program"
 	done < <(rows "$1")
 }
 
-# boot KERNEL MIB WHEN: all its tests that ask for this
+# boot KERNEL MIB LANE: all its tests that ask for this
 boot() {
-	local kernel=$1 memory=$2 when=$3 name total status=0 started=$SECONDS log run pipe host
+	local kernel=$1 memory=$2 lane=$3 name total status=0 started=$SECONDS log run pipe host
 	local reported last_words
-	log=$results/$kernel-$memory-$when.log
-	run=$results/$kernel-$memory-$when.list
-	pipe=$results/$kernel-$memory-$when.pipe
+	log=$results/$kernel-$memory-$lane.log
+	run=$results/$kernel-$memory-$lane.list
+	pipe=$results/$kernel-$memory-$lane.pipe
 	: >"$log"
-	tests "$kernel" "$memory" "$when" >"$run"
+	tests "$kernel" "$memory" "$lane" >"$run"
 	total=$(awk '{ sum += $2 } END { print 300 + sum }' "$run")
 	rm -f "$pipe"
 	mkfifo "$pipe"
@@ -233,32 +235,25 @@ boot() {
 	done <"$run"
 	# the host's own verdict: what came after the tests, such as leaks
 	if [[ $status -le 1 && $last_words != *"host.sh: the kernel complained"* ]]; then
-		record "$kernel" "host-$memory-$when" pass $((SECONDS - started)) "kernel log clean, no leaks"
+		record "$kernel" "host-$memory-$lane" pass $((SECONDS - started)) "kernel log clean, no leaks"
 	else
-		record "$kernel" "host-$memory-$when" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
+		record "$kernel" "host-$memory-$lane" fail $((SECONDS - started)) "host.sh status $status" "$last_words"
 	fi
 }
 
-# jobs_of WHEN: the boots, and the tests of machine.list as one more, a line each
-jobs_of() {
+run_kernels() {
 	local kernel memory
-	[ -z "$(machine_tests "$1")" ] || echo "run_machine_tests $1"
 	for kernel in $kernels; do
-		for memory in $(rows "$kernel" | awk -v when="$1" '$6 == when { print $5 }' | sort -nu); do
-			echo "boot $kernel $memory $1"
+		for memory in $(rows "$kernel" | awk -v lane="$1" '$6 == lane { print $5 }' | sort -nu); do
+			boot "$kernel" "$memory" "$1" </dev/null
 		done
 	done
 }
 
-# run_jobs WHEN N: N at a time. In the background, so that no other child is waited for.
-run_jobs() {
-	local job running=0
-	trap 'kill $(jobs -p); exit 143' TERM
-	while read -r job; do
-		if [ "$running" -lt "$2" ]; then running=$((running + 1)); else wait -n || true; fi
-		$job </dev/null &
-	done < <(jobs_of "$1")
-	wait
+run_lane() {
+	[ "$1" = guests ] || renice -n 10 "$BASHPID" >/dev/null
+	run_machine_tests "$1"
+	run_kernels "$1"
 }
 
 [ -n "$kernels" ] || kernels=$("$here/vm/kernel.sh" list)
@@ -276,13 +271,9 @@ for kernel in $kernels; do
 	[ $whole = 0 ] || [ -n "$(rows "$kernel")" ] || record "$kernel" all fail 0 "no test is listed"
 	rows "$kernel" | while read -r name _; do plan "$kernel" "$name"; done
 done
-for when in paired alone beside; do
-	machine_tests $when | while read -r name _; do plan - "$name"; done
-done
-run_jobs beside 1 &
-for when in "paired $hosts" "alone 1"; do
-	# shellcheck disable=SC2086 # two words
-	run_jobs $when &
-	wait $! || true
+machine_tests | while read -r name _; do plan - "$name"; done
+for lane in guests rest; do
+	run_lane $lane &
+	[ "$lanes" -gt 1 ] || wait $! || true
 done
 finish

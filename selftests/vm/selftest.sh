@@ -22,7 +22,7 @@ mkdir -p "$module"
 fake() {
 	printf '#!/bin/sh\n. selftests/lib/ktap.sh\n%s\n' "$2" >"$work/$1"
 	chmod +x "$work/$1"
-	echo "$1 $work/$1 all ${3:-20} 1024 alone" >>"$work/list"
+	echo "$1 $work/$1 all ${3:-20} 1024 rest" >>"$work/list"
 }
 
 # host ARGS...: host.sh with a small host; its status is the result, its report lies in $work/report
@@ -68,7 +68,7 @@ report_of_fakes() {
 	result_is good ok
 	result_is skipped skipped
 	result_is expected ok
-	for name in not-ok lies silent dies short hangs missing log warns never-ran host-1024-alone; do
+	for name in not-ok lies silent dies short hangs missing log warns never-ran host-1024-rest; do
 		result_is "$name" FAILED
 	done
 	ktap_check "the last line counts them" test "$(tail -n 1 "$work/fakes")" = "2 passed, 11 failed, 1 skipped"
