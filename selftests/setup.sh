@@ -40,6 +40,7 @@ patch                   the debug kernel
 procps                  ps, for reports
 libvirt-daemon          the migration test with libvirt; without the service, which is in libvirt-daemon-system
 libvirt-clients         the same
+apparmor                the same, where QEMU is confined
 socat                   plays wrong sockets in the migration tests
 jq                      reads the QEMUs and check.json
 mmdebstrap              systems of other suites of Debian

@@ -56,16 +56,25 @@ static char *read_file(int fd)
 	return text;
 }
 
-/* It may say more than one thing; the first is why. Without its "error: ". */
+/*
+ * Says what it could not do in the first line and why in those that follow, each with an "error: " that
+ * nobody needs: they become one line.
+ */
 static void tell(int fd, const char *command, struct failure *why)
 {
 	static const char prefix[] = "error: ";
-	char *said = read_file(fd);
-	const char *words = said && *said ? said : "it gives no reason";
+	char words[FAILURE_SIZE] = "";
+	char *said = read_file(fd), *rest = said, *line;
 
-	if (!strncmp(words, prefix, sizeof(prefix) - 1))
-		words += sizeof(prefix) - 1;
-	fail(why, "virsh %s: %.*s", command, (int)strcspn(words, "\n"), words);
+	while ((line = strsep(&rest, "\n"))) {
+		size_t used = strlen(words);
+
+		if (!strncmp(line, prefix, sizeof(prefix) - 1))
+			line += sizeof(prefix) - 1;
+		if (*line)
+			snprintf(words + used, sizeof(words) - used, "%s%s", used ? ": " : "", line);
+	}
+	fail(why, "virsh %s: %s", command, *words ? words : "it gives no reason");
 	free(said);
 }
 

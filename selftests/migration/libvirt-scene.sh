@@ -2,13 +2,20 @@
 # shellcheck shell=bash
 # Two hosts, as in scene.sh, each with a libvirtd, run folders and a configuration of its own. Sourced, with set -eu, after scene.sh.
 #
-#   write_configuration         what both read
+#   write_configuration [DRIVER]  what both read; DRIVER confines QEMU, "none" if not given
 #   libvirtd_start HOST         wait until it answers
 #   console_open HOST           for the guest of the domain there
 #   disk_nodes                  after guest_disk_open: /run/ferry/disk, the same name on both, is each host's way to it
 #   domain_xml NAME UUID ACCESS ARGUMENTS DEVICES
 #   view HOST [DOMAIN]          how libvirt there sees it
 #   inside HOST COMMAND...      run it where that libvirtd runs; virsh_on HOST ARGS... is that for virsh
+#   agent_on HOST NAME ARGS...  an agent where that libvirtd runs, in the background; its words are in NAME.out and NAME.err
+#   send_on FROM TO [ARGS...]   such a one, that sends vm1
+#   receive_on HOST [ARGS...]   such a one, that waits for the domain of come.xml; returns when it listens
+#   take_xml FROM TO            that come.xml
+#   check_on DOMAIN             kvmferry check on host a: its lines are in check.out; its status
+#   boot                        vm1 on host a, by libvirt
+#   good                        vm1 on host a can be moved
 #   libvirt_close               the end of all of it: call it from a trap
 
 inside() {
@@ -25,6 +32,7 @@ virsh_on() {
 
 # QEMU runs as another user than the agents, as is usual.
 write_configuration() {
+	local driver=${1:-none}
 	cp "$KVMFERRY_VMLINUZ_61" "$GUEST_DIR/vmlinuz"
 	cp "$GUEST_INITRD" "$GUEST_DIR/initrd"
 	chmod 644 "$GUEST_DIR"/{vmlinuz,initrd}
@@ -33,7 +41,7 @@ write_configuration() {
 		user = "nobody"
 		group = "nogroup"
 		remember_owner = 0
-		security_driver = "none"
+		security_driver = "$driver"
 		namespaces = []
 		cgroup_controllers = []
 		stdio_handler = "file"
@@ -69,6 +77,58 @@ libvirtd_start() {
 		exec libvirtd --pid-file /run/libvirt/libvirtd.pid' "$GUEST_DIR" "$host"
 	libvirtd_answers() { virsh_on "$host" uri >"$GUEST_DIR/$host/uri" 2>&1; }
 	guest_until 60 libvirtd_answers || { cat "$GUEST_DIR/$host"/{uri,libvirtd.err}; return 1; }
+}
+
+agent_on() {
+	local host=$1 name=$2
+	shift 2
+	host_start "$host" "$name" nsenter --target "$(cat "$GUEST_DIR/$host/libvirtd.pid")" --mount --net \
+		"$GUEST_DIR/kvmferry" "$@"
+}
+
+send_on() {
+	local from=$1 to=$2
+	shift 2
+	# shellcheck disable=SC2086 # GUEST_LINK is words
+	agent_on "$from" send send --domain vm1 --to "$(guest_address "$to"):$GUEST_PORT" $GUEST_LINK --json \
+		--timeout "$GUEST_TIMEOUT" "$@"
+}
+
+receive_on() {
+	local host=$1 dir=$GUEST_DIR/$1
+	shift
+	# shellcheck disable=SC2086 # GUEST_LINK is words
+	agent_on "$host" receive receive --domain-xml /run/ferry/come.xml --listen "$(guest_address "$host"):$GUEST_PORT" \
+		$GUEST_LINK --timeout "$GUEST_TIMEOUT" "$@"
+	agent_ready() { agent_listens "$host" || host_idle "$host" receive; }
+	guest_until 60 agent_ready
+	agent_listens "$host" || { sed 's/^/#   /' "$dir/receive.err"; return 1; }
+}
+
+take_xml() { virsh_on "$1" dumpxml --migratable --security-info vm1 >"$GUEST_DIR/$2/come.xml"; }
+
+check_on() {
+	agent_on a check check --domain "$1" --state-dir /run/ferry/state
+	agent_end a check
+}
+
+source_looks() {
+	virsh_on a domstate --reason vm1 | sed 's/^/# at the source: /'
+	inside a tail -n 5 /var/log/libvirt/qemu/vm1.log | sed 's/^/# its QEMU: /'
+	tail -n 20 "$GUEST_DIR/a/console" | sed 's/^/# console: /'
+}
+
+boot() {
+	virsh_on a start vm1 >/dev/null && guest_until 200 guest_has a '^guest: up' 0 && guest_continues a && return
+	source_looks
+	return 1
+}
+
+good() {
+	local status=0
+	check_on vm1 || status=$?
+	[ "$status" = 0 ] || sed 's/^/#   /' "$GUEST_DIR/a/check.out"
+	return "$status"
 }
 
 # As in guest_launch, for a QEMU that libvirt starts.

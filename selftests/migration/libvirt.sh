@@ -46,41 +46,6 @@ define() {
 }
 
 # ------------------------------------------------------------------------
-# Questions
-# ------------------------------------------------------------------------
-
-# agent_on HOST NAME ARGS...: in the background; its words are in NAME.out and NAME.err
-agent_on() {
-	local host=$1 name=$2
-	shift 2
-	host_start "$host" "$name" nsenter --target "$(cat "$GUEST_DIR/$host/libvirtd.pid")" --mount --net \
-		"$GUEST_DIR/kvmferry" "$@"
-}
-
-send_on() {
-	local from=$1 to=$2
-	shift 2
-	agent_on "$from" send send --domain vm1 --to "$(guest_address "$to"):$GUEST_PORT" --insecure --json \
-		--timeout "$GUEST_TIMEOUT" "$@"
-}
-
-receive_on() {
-	local host=$1 dir=$GUEST_DIR/$1
-	shift
-	agent_on "$host" receive receive --domain-xml /run/ferry/come.xml --listen "$(guest_address "$host"):$GUEST_PORT" \
-		--insecure --timeout "$GUEST_TIMEOUT" "$@"
-	agent_ready() { agent_listens "$host" || host_idle "$host" receive; }
-	guest_until 60 agent_ready
-	agent_listens "$host" || { sed 's/^/#   /' "$dir/receive.err"; return 1; }
-}
-
-# check_on DOMAIN: its lines, its status
-check_on() {
-	agent_on a check check --domain "$1" --state-dir /run/ferry/state
-	agent_end a check
-}
-
-# ------------------------------------------------------------------------
 # Tests
 # ------------------------------------------------------------------------
 
@@ -106,18 +71,6 @@ not_taken() {
 	[ "$status" = 1 ] && grep -qF "<access mode='shared'/>" "$GUEST_DIR/b/receive.err" && [ "$(view b private)" = unknown ]
 }
 
-source_looks() {
-	virsh_on a domstate --reason vm1 | sed 's/^/# at the source: /'
-	inside a tail -n 5 /var/log/libvirt/qemu/vm1.log | sed 's/^/# its QEMU: /'
-	tail -n 20 "$GUEST_DIR/a/console" | sed 's/^/# console: /'
-}
-
-boot() {
-	virsh_on a start vm1 >/dev/null && guest_until 200 guest_has a '^guest: up' 0 && guest_continues a && return
-	source_looks
-	return 1
-}
-
 # Elsewhere the emulator kills some guests (init.sh).
 on_guest_cpus() {
 	local pid
@@ -125,13 +78,6 @@ on_guest_cpus() {
 	[ "$(awk '$1 == "Cpus_allowed_list:" { print $2 }' "/proc/$pid/status")" = "$KVMFERRY_GUEST_CPUS" ] && return
 	taskset -acp "$pid" | sed 's/^/# /'
 	return 1
-}
-
-good() {
-	local status=0
-	check_on vm1 || status=$?
-	[ "$status" = 0 ] || sed 's/^/#   /' "$GUEST_DIR/a/check.out"
-	return "$status"
 }
 
 # Nobody listens there: nothing is changed here, autostart has been put back.
@@ -142,9 +88,6 @@ nobody_there() {
 	agent_end a send || status=$?
 	[ "$status" = 1 ] && [ "$(view a)" = "running, defined, autostart" ]
 }
-
-# take_xml FROM TO: what the target's agent is to have
-take_xml() { virsh_on "$1" dumpxml --migratable --security-info vm1 >"$GUEST_DIR/$2/come.xml"; }
 
 # No domain is left of a target that nobody came to.
 nobody_comes() {

@@ -18,8 +18,8 @@
 #define PAGES	4096ul
 #define RING	(4ul << 20)
 
-/* Exits that have other reasons: the two ends of a job, the guest's own timer now and then. */
-#define STRAY	40
+/* Exits that have other reasons, such as the end of a job. */
+#define STRAY	4
 
 static struct scene scene;
 static struct ram *ram;

@@ -67,9 +67,13 @@ static void test_why_it_failed(void **state)
 	struct failure why = { 0 };
 
 	(void)state;
-	play("echo never mind; echo 'error: no such domain' >&2; echo 'error: 2' >&2; exit 1");
+	play("echo never mind; printf 'error: cannot start it\\nerror: no\\nmemory\\n\\n' >&2; exit 1");
+	assert_null(virsh(NULL, &why, "create", "a", NULL));
+	assert_string_equal(why.text, "virsh create: cannot start it: no: memory");
+	why = (struct failure){ 0 };
+	play("yes 'error: it says too much' | head -n 100 >&2; exit 1");
 	assert_null(virsh(NULL, &why, "domid", "a", NULL));
-	assert_string_equal(why.text, "virsh domid: no such domain");
+	assert_memory_equal(why.text, "virsh domid: it says too much: it says", 38);
 	why = (struct failure){ 0 };
 	play("exit 3");
 	assert_null(virsh(NULL, &why, "domid", "a", NULL));

@@ -17,6 +17,7 @@ cache=${KVMFERRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kvmferry}
 
 # package, and why; what Debian installs everywhere is there anyway
 packages='
+apparmor                the migration test with libvirt, where QEMU is confined
 busybox-static          init.sh
 dkms                    the test that installs the module as a user would
 dmsetup                 device-mapper targets of the storage tests

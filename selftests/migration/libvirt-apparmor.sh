@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A VM that libvirt has and whose QEMU AppArmor confines, as Debian has it: it is moved, over TLS, with the rule that
+# docs/operating.md gives, and the kernel denied it nothing. Without it the VM is not started, and libvirt says why.
+#
+# Both hosts share a kernel, and both call the VM's profile the same. So when a host's libvirt takes it away, the other host's QEMU
+# is confined no more: only one move is looked at, to its end.
+set -eu
+# shellcheck source=SCRIPTDIR/scene.sh
+. "$(dirname "$0")/scene.sh"
+# shellcheck source=SCRIPTDIR/libvirt-scene.sh
+. "$(dirname "$0")/libvirt-scene.sh"
+
+small_vm
+profile=libvirt-$GUEST_UUID
+local_rule=/etc/apparmor.d/local/abstractions/libvirt-qemu
+profiles="/etc/apparmor.d/usr.sbin.libvirtd /etc/apparmor.d/usr.lib.libvirt.virt-aa-helper"
+
+profiles_load() {
+	mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+	mkdir -p "${local_rule%/*}"
+	: >"$local_rule"
+	# shellcheck disable=SC2086 # words
+	apparmor_parser --replace --skip-cache $profiles
+}
+
+profiles_remove() {
+	# shellcheck disable=SC2086 # words
+	apparmor_parser --remove $profiles
+}
+
+# What docs/operating.md says.
+documented_rule() {
+	awk '/selftests\/migration\/libvirt-apparmor.sh takes it/ { on = 1; next }
+		on && /^    / { print substr($0, 5); seen = 1; next }
+		on && seen { exit }' docs/operating.md
+}
+
+define() {
+	domain_xml vm1 "$GUEST_UUID" shared "$qmp_arguments" "$console" >"$GUEST_DIR/a/vm1.xml"
+	virsh_on a define /run/ferry/vm1.xml
+}
+
+# The negative control, and what an operator sees who has forgotten it.
+without_rule() {
+	! virsh_on a start vm1 >"$GUEST_DIR/start" 2>&1 || return 1
+	sed 's/^/# /' "$GUEST_DIR/start"
+	grep -q 'vm1.kvmferry: Permission denied' "$GUEST_DIR/start"
+}
+
+with_rule() {
+	documented_rule >"$local_rule"
+	[ -s "$local_rule" ] && boot
+}
+
+# confined HOST: so says the kernel of its QEMU
+confined() {
+	local pid
+	pid=$(inside "$1" cat /run/libvirt/qemu/vm1.pid)
+	ktap_note "host $1: $(cat "/proc/$pid/attr/apparmor/current")"
+	[ "$(cat "/proc/$pid/attr/apparmor/current")" = "$profile (enforce)" ]
+}
+
+there() {
+	local sent=0 received=0
+	: >"$GUEST_DIR/denied"
+	take_xml a b && receive_on b && confined b || return 1
+	dmesg --clear
+	send_on a b
+	agent_end a send || sent=$?
+	agent_end b receive || received=$?
+	dmesg | sed -n "s/.*\(apparmor=\"DENIED\".*profile=\"$profile\".*\)/\1/p" | grep -v '/monitor\.sock"' >"$GUEST_DIR/denied" || true
+	[ "$sent $received" = "0 0" ] && tell_done a && told a 'done' '.tls != "none"' && return
+	sed 's/^/# /' "$GUEST_DIR"/{a/send.err,b/receive.err,denied}
+	return 1
+}
+
+# (That QEMU may not remove libvirt's own socket at its end is nothing of ours.)
+nothing_denied() {
+	sed 's/^/# /' "$GUEST_DIR/denied"
+	[ ! -s "$GUEST_DIR/denied" ]
+}
+
+ktap_plan 11
+scene_open
+trap 'libvirt_close; profiles_remove' EXIT
+(umask 077 && openssl rand -hex 32 >"$GUEST_DIR/psk")
+GUEST_LINK="--tls-psk $GUEST_DIR/psk"
+ktap_check "the profiles are loaded" profiles_load
+write_configuration apparmor
+libvirtd_start a
+libvirtd_start b
+console_open a
+console_open b
+ktap_check "a domain is defined" define
+ktap_check "without its rule it does not start" without_rule
+ktap_check "with it, it does" with_rule
+ktap_check "its QEMU is confined" confined a
+ktap_check "it can be moved" good
+ktap_check "it is moved, over TLS" there
+ktap_check "nothing was denied to it" nothing_denied
+is "libvirt there" "$(view b)" "running, defined"
+is "libvirt here" "$(view a)" "shut off, defined"
+ktap_check "all its memory is right" healthy b
+ktap_end
