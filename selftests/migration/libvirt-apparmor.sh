@@ -22,11 +22,14 @@ profiles_load() {
 	: >"$local_rule"
 	# shellcheck disable=SC2086 # words
 	apparmor_parser --replace --skip-cache $profiles
+	# to tell of ten profiles that were loaded uses up what the log takes in a while, and a denial would be missing
+	echo 0 >/proc/sys/kernel/printk_ratelimit
 }
 
 profiles_remove() {
 	# shellcheck disable=SC2086 # words
 	apparmor_parser --remove $profiles
+	echo 5 >/proc/sys/kernel/printk_ratelimit
 }
 
 # What docs/operating.md says.
