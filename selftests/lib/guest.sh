@@ -194,12 +194,11 @@ guest_ignore_shared() {
 		[{"capability": "x-ignore-shared", "state": '"$2"'}]}}' | grep -v '^{}$' || true
 }
 
-# Does a migration still hold the VM? While it does, QEMU refuses to continue it. guest_migrating HOST
-guest_migrating() {
+# No migration holds the VM there, or QEMU would refuse to continue it. guest_free HOST
+guest_free() {
 	guest_qmp "$1" '{"execute": "query-migrate"}' |
-		jq -e '.status // "none" | IN("none", "completed", "failed", "cancelled") | not' >/dev/null
+		jq -e '.status // "none" | IN("none", "completed", "failed", "cancelled")' >/dev/null
 }
-guest_has_the_vm() { ! guest_migrating "$1"; }
 guest_migrated() { [ "$(guest_qmp "$1" '{"execute": "query-migrate"}' | jq -r .status)" = completed ]; }
 guest_loaded() { [ "$(guest_status "$1")" = paused ]; }
 # In place, because QEMU has the files mapped already; only what is not zero.

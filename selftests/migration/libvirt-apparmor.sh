@@ -32,13 +32,6 @@ profiles_remove() {
 	echo 5 >/proc/sys/kernel/printk_ratelimit
 }
 
-# What docs/operating.md says.
-documented_rule() {
-	awk '/selftests\/migration\/libvirt-apparmor.sh takes it/ { on = 1; next }
-		on && /^    / { print substr($0, 5); seen = 1; next }
-		on && seen { exit }' docs/operating.md
-}
-
 define() {
 	domain_xml vm1 "$GUEST_UUID" shared "$qmp_arguments" "$console" >"$GUEST_DIR/a/vm1.xml"
 	virsh_on a define /run/ferry/vm1.xml
@@ -61,16 +54,16 @@ without_rule() {
 }
 
 with_rule() {
-	documented_rule >"$local_rule"
+	documented >"$local_rule"
 	[ -s "$local_rule" ] && boot
 }
 
 # confined HOST: so says the kernel of its QEMU
 confined() {
-	local pid
-	pid=$(inside "$1" cat /run/libvirt/qemu/vm1.pid)
-	ktap_note "host $1: $(cat "/proc/$pid/attr/apparmor/current")"
-	[ "$(cat "/proc/$pid/attr/apparmor/current")" = "$profile (enforce)" ]
+	local label
+	label=$(cat "/proc/$(qemu_of "$1")/attr/apparmor/current")
+	ktap_note "host $1: $label"
+	[ "$label" = "$profile (enforce)" ]
 }
 
 there() {

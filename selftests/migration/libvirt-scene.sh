@@ -14,6 +14,8 @@
 #   receive_on HOST [ARGS...]   such a one, that waits for the domain of come.xml; returns when it listens
 #   take_xml FROM TO            that come.xml
 #   check_on DOMAIN             kvmferry check on host a: its lines are in check.out; its status
+#   qemu_of HOST                the process id of vm1's QEMU there
+#   documented                  the indented lines that docs/operating.md has after a comment that begins with this test's path
 #   boot                        vm1 on host a, by libvirt
 #   good                        vm1 on host a can be moved
 #   libvirt_close               the end of all of it: call it from a trap
@@ -110,6 +112,14 @@ take_xml() { virsh_on "$1" dumpxml --migratable --security-info vm1 >"$GUEST_DIR
 check_on() {
 	agent_on a check check --domain "$1" --state-dir /run/ferry/state
 	agent_end a check
+}
+
+qemu_of() { inside "$1" cat /run/libvirt/qemu/vm1.pid; }
+
+documented() {
+	awk -v begin="<!-- selftests/migration/${0##*/} " 'index($0, begin) == 1 { on = 1; next }
+		on && /^    / { print substr($0, 5); seen = 1; next }
+		on && seen { exit }' docs/operating.md
 }
 
 source_looks() {

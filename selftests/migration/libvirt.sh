@@ -74,7 +74,7 @@ not_taken() {
 # Elsewhere the emulator kills some guests (init.sh).
 on_guest_cpus() {
 	local pid
-	pid=$(inside a cat /run/libvirt/qemu/vm1.pid)
+	pid=$(qemu_of a)
 	[ "$(awk '$1 == "Cpus_allowed_list:" { print $2 }' "/proc/$pid/status")" = "$KVMFERRY_GUEST_CPUS" ] && return
 	taskset -acp "$pid" | sed 's/^/# /'
 	return 1
@@ -111,13 +111,6 @@ agent_killed() {
 	ktap_note "receive's status is $status; here: $(view a), there: $(view b)"
 	[ "$status" = 1 ] && [ "$(view a)" = "running, defined" ] && [ "$(view b)" = unknown ] && guest_continues a &&
 		virsh_on a autostart vm1 >/dev/null
-}
-
-# What docs/operating.md says.
-documented() {
-	awk '/selftests\/migration\/libvirt.sh runs this/ { on = 1; next }
-		on && /^    / { print substr($0, 5); seen = 1; next }
-		on && seen { exit }' docs/operating.md
 }
 
 there() {

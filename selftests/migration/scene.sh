@@ -185,9 +185,9 @@ recover_on() {
 		owner=nobody
 		guest_kill "$1"
 	elif [ "$2" != running ]; then
-		if guest_migrating "$1"; then
-			guest_qmp "$1" '{"execute": "migrate_cancel"}' >/dev/null
-			guest_until 10 guest_has_the_vm "$1" || ktap_note "QEMU's migration on host $1 does not end"
+		if ! guest_free "$1"; then
+			guest_qmp "$1" '{"execute": "migrate_cancel"}' >/dev/null || true
+			guest_until 10 guest_free "$1" || ktap_note "QEMU's migration on host $1 does not end"
 		fi
 		guest_qmp "$1" '{"execute": "cont"}' >/dev/null || true
 	fi

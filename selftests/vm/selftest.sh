@@ -18,11 +18,11 @@ module=$work/module
 rm -rf "$work"
 mkdir -p "$module"
 
-# fake NAME SCRIPT: a test of this content, listed
+# fake NAME SCRIPT [SECONDS [LANE]]: a test of this content, listed
 fake() {
 	printf '#!/bin/sh\n. selftests/lib/ktap.sh\n%s\n' "$2" >"$work/$1"
 	chmod +x "$work/$1"
-	echo "$1 $work/$1 all ${3:-20} 1024 rest" >>"$work/list"
+	echo "$1 $work/$1 all ${3:-20} 1024 ${4:-rest}" >>"$work/list"
 }
 
 # host ARGS...: host.sh with a small host; its status is the result, its report lies in $work/report
@@ -59,6 +59,7 @@ report_of_fakes() {
 	fake hangs 'ktap_plan 1; sleep 1000; ktap_ok a; ktap_end' 2
 	fake missing ''
 	rm "$work/missing"
+	fake no-lane 'ktap_plan 1; ktap_ok a; ktap_end' 20 nowhere
 	fake log 'ktap_plan 1; echo "BUG: on purpose" >/dev/kmsg; ktap_ok a; ktap_end'
 	fake expected 'ktap_plan 1; kernel_expects_begin; echo "BUG: on purpose" >/dev/kmsg; kernel_expects_end; ktap_ok a; ktap_end'
 	fake warns "ktap_plan 1; insmod $module/misbehave.ko how=warn; ktap_ok a; ktap_end"
@@ -68,10 +69,10 @@ report_of_fakes() {
 	result_is good ok
 	result_is skipped skipped
 	result_is expected ok
-	for name in not-ok lies silent dies short hangs missing log warns never-ran host-1024-rest; do
+	for name in not-ok lies silent dies short hangs missing no-lane log warns never-ran host-1024-rest; do
 		result_is "$name" FAILED
 	done
-	ktap_check "the last line counts them" test "$(tail -n 1 "$work/fakes")" = "2 passed, 11 failed, 1 skipped"
+	ktap_check "the last line counts them" test "$(tail -n 1 "$work/fakes")" = "2 passed, 12 failed, 1 skipped"
 	[ "$ktap_failed" = 0 ] || sed 's/^/# /' "$work/fakes"
 }
 
@@ -103,7 +104,7 @@ if [ "$kernel" = debug ]; then
 	ktap_end
 fi
 
-ktap_plan 21
+ktap_plan 22
 build_module
 report_of_fakes
 ktap_check "a run in which all pass succeeds" all_pass
