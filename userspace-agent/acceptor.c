@@ -229,7 +229,7 @@ static bool accept_one(struct acceptor *a)
 		drop(h, "it comes from another host, which needs TLS or --insecure");
 	else if (a->tls && tls_accept(a->tls, &h->link))
 		drop(h, "not enough memory for TLS");
-	else if (transport_tune(fd, &why))
+	else if (transport_tune(fd, TRANSPORT_DEAD_MS + TRANSPORT_SLACK_MS, &why))
 		drop(h, why.text);
 	else if (watch(a, fd))
 		drop(h, strerror(errno));

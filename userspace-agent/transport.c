@@ -118,9 +118,9 @@ int transport_resolve(const char *where, bool passive, struct addrinfo **list,
 	return 0;
 }
 
-int transport_tune(int fd, struct failure *why)
+int transport_tune(int fd, unsigned int dead_ms, struct failure *why)
 {
-	static const struct {
+	const struct {
 		int level, name, value;
 	} options[] = {
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
@@ -128,7 +128,7 @@ int transport_tune(int fd, struct failure *why)
 		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
 		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S },
 		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, TRANSPORT_DEAD_MS },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, (int)dead_ms },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
@@ -267,7 +267,7 @@ static int connect_one(const struct addrinfo *to, const struct transport_peer *p
 		     "there?", name, strerror(error));
 		goto err_close;
 	}
-	if (transport_tune(fd, why))
+	if (transport_tune(fd, TRANSPORT_DEAD_MS, why))
 		goto err_close;
 	return fd;
 

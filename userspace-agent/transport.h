@@ -29,7 +29,8 @@
 
 #define TRANSPORT_NAME_SIZE	64	/* "[IPv6]:PORT" and its NUL */
 #define TRANSPORT_SOURCES_MAX	16	/* as many as there may be streams */
-#define TRANSPORT_DEAD_MS	20000	/* a peer this long without an answer is dead */
+#define TRANSPORT_DEAD_MS	20000	/* see transport_tune() */
+#define TRANSPORT_SLACK_MS	5000
 
 /**
  * transport_may_talk - the rule about clear text
@@ -56,8 +57,12 @@ int transport_resolve(const char *where, bool passive, struct addrinfo **list,
 void transport_name(const struct sockaddr_storage *address,
 		    char name[TRANSPORT_NAME_SIZE]);
 
-/* Gives a connected socket the properties described above. Returns 0, or -1. */
-int transport_tune(int fd, struct failure *why);
+/*
+ * Gives a connected socket the properties described above. A peer that has not answered for @dead_ms is
+ * dead: TRANSPORT_DEAD_MS for who connected, and TRANSPORT_SLACK_MS more for who accepted, so that
+ * the source gives up first. It knows better why. Returns 0, or -1.
+ */
+int transport_tune(int fd, unsigned int dead_ms, struct failure *why);
 
 /**
  * transport_socket - a socket for one address, if we may talk there
