@@ -175,10 +175,12 @@ static const struct owner *last(const struct owners *o)
 	return latest;
 }
 
-/* It left by this one, or did not come: so it is not here by it. */
-static bool is_past(const struct journal *j)
+/* It left by @mine, or did not come; @theirs may tell that: so it is not here by it. */
+static bool is_past(const struct journal *mine, const struct journal *theirs)
 {
-	return j->state == JOURNAL_INCOMING || j->state == JOURNAL_GONE;
+	return mine->state == JOURNAL_INCOMING || mine->state == JOURNAL_GONE ||
+	       (mine->side == JOURNAL_SOURCE && theirs->side == JOURNAL_SOURCE &&
+		!memcmp(theirs->after, mine->id, sizeof(mine->id)));
 }
 
 /*
@@ -190,7 +192,7 @@ static const struct owner *choose(const struct owners *here, const struct owners
 	const struct owner *mine = last(here), *theirs = last(there);
 	const struct owner *same;
 
-	if (!mine || !theirs || !is_past(&mine->record))
+	if (!mine || !theirs || !is_past(&mine->record, &theirs->record))
 		return mine;
 	same = find(here, theirs->record.id, journal_other_side(theirs->record.side));
 	if (same)

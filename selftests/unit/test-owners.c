@@ -176,6 +176,30 @@ static void test_how_it_came_is_no_sign(void **state)
 	assert_ruled(B, false, "target", 3);
 }
 
+/*
+ * From A to B by 1, whose source was killed before it knew; then back by 2. That B got it by 1, B's
+ * record of 2 tells.
+ */
+static void test_one_in_doubt_gives_way_to_the_way_back(void **state)
+{
+	struct journal came = put(B, 1, JOURNAL_TARGET, JOURNAL_RUNNING);
+
+	(void)state;
+	put(A, 1, JOURNAL_SOURCE, JOURNAL_COMMITTED);
+	put(B, 2, JOURNAL_SOURCE, JOURNAL_OWNS);
+	assert_int_equal(journal_remove(&came, NULL), 0);
+	put(A, 2, JOURNAL_TARGET, JOURNAL_INCOMING);
+	assert_ruled(A, true, "source", 2);
+	assert_ruled(B, true, "source", 2);
+	put(B, 2, JOURNAL_SOURCE, JOURNAL_COMMITTED);
+	assert_ruled(A, true, "either", 2);
+	assert_ruled(B, true, "either", 2);
+	/* of another migration from B, to wherever that was, A knows nothing */
+	put(B, 2, JOURNAL_SOURCE, JOURNAL_OWNS);
+	put(B, 3, JOURNAL_SOURCE, JOURNAL_COMMITTED);
+	assert_int_equal(judge(A, true).verdict, VERDICT_NOBODY);
+}
+
 static void test_a_damaged_record_is_no_answer(void **state)
 {
 	struct journal j = put(A, 1, JOURNAL_SOURCE, JOURNAL_OWNS);
@@ -268,6 +292,7 @@ int main(void)
 		TEST(test_attempts_give_way),
 		TEST(test_moved_on_is_not_lost),
 		TEST(test_how_it_came_is_no_sign),
+		TEST(test_one_in_doubt_gives_way_to_the_way_back),
 		TEST(test_a_damaged_record_is_no_answer),
 		TEST(test_what_is_told_is_understood),
 		TEST(test_rubbish_is_no_answer),
