@@ -11,7 +11,7 @@
  * Each record is encoded with the codec of one rung, which the bytes choose that
  * wait on the ring:
  *
- *	rung = min(waiting / step, highest, 1 + raised)
+ *	rung = min(waiting / step, highest, 1 + raised), at least 1 if raised
  *	step = min(8 ms * rate, size / 8), and size / 32 before there is a rate
  *
  * where rate is what the stream has been taking in a second while bytes waited. A
@@ -23,11 +23,10 @@
  * and stream are busy all the time. That is the best there is, and nobody has to
  * measure what a codec costs or brings on this data.
  *
- * What waits is smoothed over 32 ms, but no less than a quarter of what waits right now:
- * bytes are taken in bursts, whenever the scheduler lets the sender run, and a rung
- * that followed these would go up and down the whole ladder. Between two records no
- * more than 8 ms count, so that a pass begins with the effort with which the one before
- * has ended.
+ * What waits is smoothed over 8 ms: bytes are taken in bursts, whenever the scheduler
+ * lets the sender run, and a rung that followed these would go up and down the whole
+ * ladder; one that comes late does so, too. Between two records no more than 4 ms count,
+ * so that a pass begins with the effort with which the one before has ended.
  *
  * It does not swing: what is decided is one record, and what is looked at is all that
  * was decided before. The ring would need many records' time to get from one
@@ -35,23 +34,35 @@
  * to run, so it does not find the ring empty; and little enough for a slow
  * stream not to begin with many bytes that nobody has tried to make smaller.
  *
- * Bytes also wait where the network could take more: whoever sends them waits for a CPU,
- * or the target does and its window is full. More effort would take from the
+ * No more than 16 steps wait, or four records if that is more: what waits longer was made with
+ * the effort of long ago, from pages of long ago.
+ *
+ * How far the ladder goes, each sixteenth of a second with bytes waiting decides:
+ *
+ *	the network was idle for more than a quarter of it, or more than a quarter
+ *	of 8 records or more found less than raised steps waiting:
+ *								raised -= 1, not below 0
+ *	idle for less than an eighth, and most records
+ *	found more than 1 + raised steps:			raised += 1
+ *
+ * The network, because bytes also wait where it could take more: whoever sends them waits
+ * for a CPU, or the target does and its window is full. More effort would take from the
  * one what it waits for, and give the other more to do. So FERRY_CONSUME tells how long
  * the network was idle since it last told. Of that no more counts than bytes have waited
- * since then: between two passes the network is idle, too. Each sixteenth of a second
- * with bytes waiting decides:
+ * since then: between two passes the network is idle, too.
  *
- *	idle for less than an eighth of it	raised += 1
- *	idle for more than a quarter		raised -= 1, not below 0
+ * The records, because only two rungs next to each other make the best of worker and stream.
+ * Where three take turns, the highest takes so long that others have to fill up with what
+ * is too long for the stream.
  *
- * What was raised and is taken back was a mistake that cost something. The next time the
- * network has to look busy for twice as many decisions in a row, up to two seconds; four
- * seconds without such a mistake, and all is forgotten.
+ * What was raised and is taken back was a mistake that cost something. The next time
+ * there have to be twice as many decisions in a row without one, up to two seconds of them; four
+ * seconds, and all is forgotten.
  *
- * It begins with 0. To find out that bytes wait for the network costs what lz4 makes
- * meanwhile, at most a ring of it. To find out that they do not, with the codecs of most
- * effort, would cost CPU time where there is none, and the memory of zstd-stream.
+ * It begins with 0, and with rung 1 alone until there was a decision or 64 records. To find
+ * out that bytes wait for the network costs what lz4 makes meanwhile. To find out that
+ * they do not, with the codecs of most effort, would cost CPU time where there is none,
+ * and the memory of zstd-stream.
  *
  * The first rung above the lowest is always there, lz4 as a rule: what both sides
  * have to do for each byte (send, receive, copy, check) is more than it takes to
@@ -73,19 +84,26 @@
 #define SECOND_NS	1000000000ULL
 
 #define STEP_S(rate)	((rate) / 125)	/* 8 ms of it */
-#define STEP_NS		(SECOND_NS / 125)
-#define SMOOTH_NS	(4 * STEP_NS)
-#define AT_LEAST(now)	((now) / 4)
+#define SMOOTH_NS	(SECOND_NS / 125)
+#define ELAPSED_MAX	(SMOOTH_NS / 2)
 #define STEP_SIZE(size)	((size) / 8)
 #define FIRST_STEP(size) ((size) / 32)
+
+#define STEPS_MAX	16
+#define RECORDS_MIN	4
+
+/* Enough to know without the stream's help that it takes what comes. */
+#define FIRST_RECORDS	64
 
 /* Long enough for the scheduler to matter little. */
 #define MEASURE_NS	(SECOND_NS / 64)
 
 /* Some ticks: TCP keeps its times in them. */
 #define WATCH_NS	(SECOND_NS / 16)
-#define MANY(ns)	((ns) / 4)
-#define FEW(ns)		((ns) / 8)
+#define MANY(all)	((all) / 4)
+#define FEW(all)	((all) / 8)
+#define MOST(all)	((all) / 2)
+#define RECORDS_TELL	8
 #define PATIENCE_MAX	31U
 #define FORGOTTEN	64U
 
@@ -113,25 +131,6 @@ void ferry_ladder_make(struct ferry_ladder *ladder, u64 codecs)
 }
 
 /**
- * ferry_ladder_choose() - Which codec for the next record?
- * @ladder: what there is
- * @backlog: how the ring looks
- *
- * Context: Any.
- * Return: a rung, an index into @ladder->codec.
- */
-unsigned int ferry_ladder_choose(const struct ferry_ladder *ladder,
-				 const struct ferry_backlog *backlog)
-{
-	unsigned int highest = min(ladder->rungs - 1, 1 + backlog->raised);
-	u64 step = FIRST_STEP(backlog->size);
-
-	if (backlog->rate)
-		step = min(STEP_SIZE(backlog->size), STEP_S(backlog->rate) + 1);
-	return min_t(u64, backlog->waiting / step, highest);
-}
-
-/**
  * ferry_meter_put() - There are bytes waiting
  * @meter: of the stream
  * @now: nanoseconds of a monotonic clock
@@ -144,20 +143,20 @@ void ferry_meter_put(struct ferry_meter *meter, u64 now)
 		meter->since = now;
 }
 
-/**
- * ferry_meter_smooth() - What waits, without the bursts in which it is taken
- * @meter: of the stream
- * @now: nanoseconds of the same clock; a record is about to be made
- * @waiting: bytes right now
- *
- * Before the stream's first measurement nothing is known of bursts.
- *
- * Context: Any.
- * Return: bytes.
- */
-u64 ferry_meter_smooth(struct ferry_meter *meter, u64 now, u64 waiting)
+static u64 step_of(const struct ferry_meter *meter, u64 size)
 {
-	u64 elapsed = min_t(u64, now - meter->smoothed_at, STEP_NS);
+	if (!meter->rate)
+		return FIRST_STEP(size);
+	return min(STEP_SIZE(size), STEP_S(meter->rate) + 1);
+}
+
+/*
+ * What waits, without the bursts in which it is taken. Before there is a rate nothing is
+ * known of them.
+ */
+static u64 smooth(struct ferry_meter *meter, u64 now, u64 waiting)
+{
+	u64 elapsed = min_t(u64, now - meter->smoothed_at, ELAPSED_MAX);
 	s64 more = waiting - meter->smooth;
 
 	if (meter->rate)
@@ -165,24 +164,88 @@ u64 ferry_meter_smooth(struct ferry_meter *meter, u64 now, u64 waiting)
 	else
 		meter->smooth = waiting;
 	meter->smoothed_at = now;
-	return max_t(u64, meter->smooth, AT_LEAST(waiting));
+	return meter->smooth;
+}
+
+/**
+ * ferry_ladder_choose() - Which codec for the next record?
+ * @ladder: what there is
+ * @meter: of the stream
+ * @now: nanoseconds of a monotonic clock
+ * @waiting: bytes that the stream has not taken yet
+ * @size: bytes of the ring
+ *
+ * Context: Any.
+ * Return: a rung, an index into @ladder->codec.
+ */
+unsigned int ferry_ladder_choose(const struct ferry_ladder *ladder,
+				 struct ferry_meter *meter, u64 now,
+				 u64 waiting, u64 size)
+{
+	u64 steps = smooth(meter, now, waiting) / step_of(meter, size);
+	unsigned int lowest;
+
+	if (ladder->rungs == 1)
+		return 0;
+	meter->raised = min(meter->raised, ladder->rungs - 2);
+	meter->records++;
+	if (steps < meter->raised)
+		meter->low++;
+	if (steps > 1 + meter->raised)
+		meter->high++;
+
+	lowest = meter->raised || !meter->begun;
+	if (meter->records == FIRST_RECORDS)
+		meter->begun = true;
+	return clamp_t(u64, steps, lowest, 1 + meter->raised);
+}
+
+/**
+ * ferry_meter_most() - How much may wait
+ * @meter: of the stream
+ * @size: bytes of the ring
+ * @record: bytes that the next record may have
+ *
+ * Context: Any.
+ * Return: bytes, @record included.
+ */
+u64 ferry_meter_most(const struct ferry_meter *meter, u64 size, u64 record)
+{
+	u64 most = max(STEPS_MAX * step_of(meter, size), RECORDS_MIN * record);
+
+	return meter->rate ? min(most, size) : size;
+}
+
+/* Few records are those of a short pass, which leaves little waiting. */
+static bool runs_low(const struct ferry_meter *meter)
+{
+	return meter->records >= RECORDS_TELL &&
+	       meter->low > MANY(meter->records);
+}
+
+static void take_back(struct ferry_meter *meter)
+{
+	if (meter->raised && meter->calm)
+		meter->patience = min(2 * meter->patience + 1, PATIENCE_MAX);
+	if (meter->raised)
+		meter->raised--;
+	meter->calm = 0;
 }
 
 static void decide(struct ferry_meter *meter)
 {
-	if (meter->idle > MANY(meter->watched)) {
-		if (meter->raised && meter->calm)
-			meter->patience = min(2 * meter->patience + 1, PATIENCE_MAX);
-		if (meter->raised)
-			meter->raised--;
-		meter->calm = 0;
+	meter->begun = true;
+	if (meter->idle > MANY(meter->watched) || runs_low(meter)) {
+		take_back(meter);
 		return;
 	}
 	meter->calm = min(meter->calm + 1, FORGOTTEN);
 	if (meter->calm == FORGOTTEN)
 		meter->patience = 0;
-	if (meter->idle < FEW(meter->watched) && meter->calm > meter->patience)
-		meter->raised = min(meter->raised + 1, FERRY_NR_CODECS - 2U);
+	if (meter->idle < FEW(meter->watched) &&
+	    meter->high > MOST(meter->records) &&
+	    meter->calm > meter->patience)
+		meter->raised++;
 }
 
 /* Is it the network that bytes wait for? */
@@ -200,6 +263,9 @@ static void watch(struct ferry_meter *meter, u64 elapsed, u64 idle)
 	meter->all_idle += meter->idle;
 	meter->watched = 0;
 	meter->idle = 0;
+	meter->records = 0;
+	meter->low = 0;
+	meter->high = 0;
 }
 
 /**
@@ -228,7 +294,7 @@ void ferry_meter_take(struct ferry_meter *meter, u64 now, u64 bytes,
 		return;
 
 	rate = meter->bytes * SECOND_NS / meter->busy;
-	meter->rate = meter->rate ? (3 * meter->rate + rate) / 4 : rate;
+	meter->rate = meter->rate ? (meter->rate + rate) / 2 : rate;
 	meter->busy = 0;
 	meter->bytes = 0;
 }

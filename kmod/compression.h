@@ -31,8 +31,13 @@ struct ferry_ladder {
  * @watched:	nanoseconds with bytes waiting since @raised was last decided
  * @idle:	of them, those in which the network could have taken more
  * @untold:	nanoseconds with bytes waiting since that was last told
+ * @records:	made since then
+ * @low:	of them, those that found so little waiting that the rung below the two
+ *		highest would have done
+ * @high:	and so much that one above them would have done
+ * @begun:	there is enough to know for the lowest rung
  * @raised:	how many rungs above the second may be used
- * @calm:	decisions in a row that did not find the network idle
+ * @calm:	decisions in a row that took nothing back
  * @patience:	how many there have to be before @raised grows
  * @all_idle:	of all nanoseconds with bytes waiting, those in which the network could have
  *		taken more
@@ -49,24 +54,14 @@ struct ferry_meter {
 	u64 watched;
 	u64 idle;
 	u64 untold;
+	unsigned int records;
+	unsigned int low;
+	unsigned int high;
+	bool begun;
 	unsigned int raised;
 	unsigned int calm;
 	unsigned int patience;
 	u64 all_idle;
-};
-
-/**
- * struct ferry_backlog - what a ring looks like when a record is about to be made
- * @waiting:	bytes that the stream has not taken yet, as ferry_meter_smooth() says
- * @size:	bytes of the ring
- * @rate:	of the stream, see &struct ferry_meter
- * @raised:	see there
- */
-struct ferry_backlog {
-	u64 waiting;
-	u64 size;
-	u64 rate;
-	unsigned int raised;
 };
 
 /**
@@ -84,9 +79,10 @@ struct ferry_futility {
 
 void ferry_ladder_make(struct ferry_ladder *ladder, u64 codecs);
 unsigned int ferry_ladder_choose(const struct ferry_ladder *ladder,
-				 const struct ferry_backlog *backlog);
+				 struct ferry_meter *meter, u64 now,
+				 u64 waiting, u64 size);
 
-u64 ferry_meter_smooth(struct ferry_meter *meter, u64 now, u64 waiting);
+u64 ferry_meter_most(const struct ferry_meter *meter, u64 size, u64 record);
 void ferry_meter_put(struct ferry_meter *meter, u64 now);
 void ferry_meter_take(struct ferry_meter *meter, u64 now, u64 bytes,
 		      u64 waiting, u64 idle);

@@ -207,17 +207,13 @@ static u32 put_encoded(struct ferry_channel *channel, u32 codec)
 static u32 choose(struct ferry_channel *channel)
 {
 	const struct ferry_ladder *ladder = &channel->vm->ladder;
-	struct ferry_backlog backlog;
 	unsigned int rung;
 
 	if (ferry_futility_skip(channel->futility)) {
 		ferry_count(&channel->count.untried, channel->batch.count);
 		return FERRY_CODEC_NONE;
 	}
-	ferry_ring_backlog(&channel->ring, &backlog);
-	if (ferry_fault(FERRY_FAULT_BACKLOG_BLIND))
-		backlog.waiting = 0;
-	rung = ferry_ladder_choose(ladder, &backlog);
+	rung = ferry_ring_choose(&channel->ring, ladder);
 	while (!ferry_codec_ready(&channel->codec[ladder->codec[rung]]))
 		if (!rung--)
 			return FERRY_CODEC_NONE;

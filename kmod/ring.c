@@ -9,6 +9,7 @@
 #include <linux/vmalloc.h>
 
 #include "compat/compat.h"
+#include "fault.h"
 #include "ring.h"
 
 static void ring_free_pages(struct ferry_ring_buffer *ring)
@@ -147,20 +148,23 @@ int ferry_ring_mmap(struct ferry_ring_buffer *ring, struct vm_area_struct *vma)
 }
 
 /**
- * ferry_ring_has_room() - Could this much be put now?
+ * ferry_ring_has_room() - May this much be put now?
  * @ring: the ring
- * @bytes: at most the ring's size
+ * @bytes: of a record, at most the ring's size
+ *
+ * There may be more room than what is good to have waiting, see compression.c.
  *
  * Context: Any. The producer may rely on a yes, as only it takes room away.
  */
 bool ferry_ring_has_room(struct ferry_ring_buffer *ring, u64 bytes)
 {
-	bool room;
+	u64 waiting, most;
 
 	spin_lock(&ring->lock);
-	room = ring->size - (ring->head - ring->tail) >= bytes;
+	waiting = ring->head - ring->tail;
+	most = ferry_meter_most(&ring->meter, ring->size, bytes);
 	spin_unlock(&ring->lock);
-	return room;
+	return waiting + bytes <= most;
 }
 
 /**
@@ -194,24 +198,26 @@ void ferry_ring_add_stats(struct ferry_ring_buffer *ring,
 }
 
 /**
- * ferry_ring_backlog() - What waits, and how fast it is taken
+ * ferry_ring_choose() - Which codec for the next record?
  * @ring: the ring
- * @backlog: out
+ * @ladder: what there is
  *
  * Context: The producer, before each record.
+ * Return: a rung, an index into @ladder->codec.
  */
-void ferry_ring_backlog(struct ferry_ring_buffer *ring,
-			struct ferry_backlog *backlog)
+unsigned int ferry_ring_choose(struct ferry_ring_buffer *ring,
+			       const struct ferry_ladder *ladder)
 {
+	bool blind = ferry_fault(FERRY_FAULT_BACKLOG_BLIND);
 	u64 now = ktime_get_ns();
+	unsigned int rung;
 
 	spin_lock(&ring->lock);
-	backlog->waiting = ferry_meter_smooth(&ring->meter, now,
-					      ring->head - ring->tail);
-	backlog->size = ring->size;
-	backlog->rate = ring->meter.rate;
-	backlog->raised = ring->meter.raised;
+	rung = ferry_ladder_choose(ladder, &ring->meter, now,
+				   blind ? 0 : ring->head - ring->tail,
+				   ring->size);
 	spin_unlock(&ring->lock);
+	return rung;
 }
 
 /**

@@ -63,8 +63,8 @@ bool ferry_ring_has_room(struct ferry_ring_buffer *ring, u64 bytes);
 void *ferry_ring_place(struct ferry_ring_buffer *ring);
 void ferry_ring_add_stats(struct ferry_ring_buffer *ring,
 			  struct ferry_compression_stats *to);
-void ferry_ring_backlog(struct ferry_ring_buffer *ring,
-			struct ferry_backlog *backlog);
+unsigned int ferry_ring_choose(struct ferry_ring_buffer *ring,
+			       const struct ferry_ladder *ladder);
 void ferry_ring_commit(struct ferry_ring_buffer *ring, u64 bytes);
 void ferry_ring_close(struct ferry_ring_buffer *ring);
 int ferry_ring_consume(struct ferry_ring_buffer *ring,
