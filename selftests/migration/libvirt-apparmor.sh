@@ -69,8 +69,8 @@ confined() {
 there() {
 	local sent=0 received=0
 	: >"$GUEST_DIR/denied"
-	take_xml a b && receive_on b && confined b || return 1
 	mark "the move begins"
+	take_xml a b && receive_on b && confined b || return 1
 	send_on a b
 	agent_end a send || sent=$?
 	agent_end b receive || received=$?
