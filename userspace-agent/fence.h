@@ -6,13 +6,18 @@
  *	             source                          target
  *	before       key registered,                 key registered, so that it may write
  *	DISKS        unit reserved (fence_ready)     (fence_ready)
- *	moved        whoever is first ends it all: no key, no reservation (fence_end)
+ *	moved        ends it all, if there is        ends it all: no key, no
+ *	             anything left (fence_end)       reservation (fence_end)
  *	not moved    ends it all (fence_end)         takes its key back (fence_leave)
  *	source lost,                                 preempts and aborts (fence_cut): what the
  *	in doubt                                     source has sent or sends has no effect
  *
- * It is the source that reserves: Linux's own iSCSI target (LIO) waits, or aborts, only
- * for what was sent while the key that is preempted had the reservation.
+ * At the end the target is first, and the source waits until it has closed the connection:
+ * Linux's own iSCSI target (LIO) hangs for good if two hosts end their registrations at the
+ * same moment, as each then waits for the other to let go of its own.
+ *
+ * It is the source that reserves: LIO waits, or aborts, only for what was sent while the key
+ * that is preempted had the reservation.
  *
  * A fence that was used has to stay: a host that lives on may send again what was
  * aborted. The operator ends it once that host has been started anew (kvmferry disk

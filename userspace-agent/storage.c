@@ -2,15 +2,22 @@
 /*
  * Cancelling disk requests, at the source.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "attend.h"
+#include "clock.h"
 #include "outgoing.h"
 #include "storage.h"
+
+/* What a target may take to end its part of a fence: the answers of its storage, and a busy host. */
+#define TARGET_END_MS	15000
 
 /* Runs over the disks that are cancelled. */
 #define each_chosen(s, i)						\
@@ -391,10 +398,31 @@ static void settle(struct source *s)
 	}
 }
 
+/* The target closes the connection when it has ended its part; see fence.h for why that is waited for. */
+static void await_target_end(struct source *s)
+{
+	struct pollfd p = { .fd = s->control.link.fd, .events = POLLIN };
+	int64_t deadline = clock_ms() + TARGET_END_MS;
+	char rest[4096];
+	ssize_t n;
+
+	if (p.fd < 0)
+		return;
+	shutdown(p.fd, SHUT_WR);
+	while (clock_left(deadline) && poll(&p, 1, clock_left(deadline)) > 0) {
+		n = recv(p.fd, rest, sizeof(rest), MSG_DONTWAIT);
+		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return;
+	}
+}
+
 void storage_unfence(struct source *s)
 {
 	struct failure why = { 0 };
 
+	if (!fencer_is_there(&s->fencer))
+		return;
+	await_target_end(s);
 	if (each_fence(s, FENCER_END, &why))
 		log_warn("a reservation is left: %s; kvmferry disk tells what to do", why.text);
 }

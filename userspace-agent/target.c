@@ -424,13 +424,13 @@ static void give_up(struct target *t)
 	if (t->control.link.fd >= 0)
 		frames_send(&t->control, WIRE_ABORT, t->why.text, strlen(t->why.text),
 			    TARGET_GOODBYE, &why);
-	frames_close(&t->control);
 	tunnel_close(&t->tunnel);
 	landing_close(&t->landing);
 
 	if (guard_open(&t->guard, &t->in.disks, &why))
 		log_warn("%s", why.text);
 	cutoff_leave(t);
+	frames_close(&t->control);
 	if (t->begun && !t->options->keep_target) {
 		incoming_quit(&t->in);
 		landing_empty(&t->landing, &why);

@@ -4,6 +4,7 @@
 # what it had cannot land any more; who is not lost keeps no key; and nothing is moved or opened that must not be.
 # shellcheck disable=SC2086 # $from and $to are a and b, $moving is words
 set -eu
+export KVMFERRY_AGENT=$KVMFERRY_BUILD/kvmferry-fault
 # shellcheck source=SCRIPTDIR/disk-scene.sh
 . "$(dirname "$0")/disk-scene.sh"
 # shellcheck source=SCRIPTDIR/../lib/guest-lun.sh
@@ -124,6 +125,27 @@ not_moved() {
 	works $from writes 100 && is_free && well $from
 }
 
+# A COMMIT that arrived, and a target that is lost before it has recorded that: nobody was cut off, and the operator lets
+# the VM go on here. When the storage has ended what it had, what is guarded there can be opened, and the fence ended.
+taken_back() {
+	slow_load "mix=writes fsync=0" && guest_await $to || return 1
+	KVMFERRY_FAULT=target:commit agent_receive $to $moving
+	agent_start_send $from $to $moving
+	await_point $to receive && reserved || return 1
+	host_signal $to receive -KILL
+	arrive 3 137 || return 1
+	storage_wakes any
+	guest_kill $to
+	ask recover --vm "$GUEST_UUID" --state-dir "$GUEST_DIR/$to/state" --json >"$GUEST_DIR/told" || true
+	ask recover --qmp "$GUEST_DIR/$from/qmp.agent" --state-dir "$GUEST_DIR/$from/state" --peer "$GUEST_DIR/told" --apply |
+		sed 's/^/# /'
+	works $from writes 100 && stays_ready && guest_until 30 calm $from && disk_on $to --open >/dev/null &&
+		disk_on $to --release >/dev/null && disk_on $from --release >/dev/null && is_free && may_go $from && well $from
+}
+
+# The keys are told of, and are in the way of the next move.
+stays_ready() { fenced ready ready && ! may_go $from; }
+
 # refused WORDS-OF-SEND WORDS-OF-RECEIVE REGEX: the VM runs on, and send says why
 refused() {
 	guest_await $to
@@ -154,7 +176,7 @@ a_part() {
 	guest_diskctl reload "ferried-$from" "$guest_disk_mib" ferry "$(lun_device $from)"
 }
 
-ktap_plan 13
+ktap_plan 14
 scene_open
 trap 'guest_close; lun_close' EXIT
 lun_open || ktap_bail "no logical unit"
@@ -172,6 +194,7 @@ attempt "a source that is lost is cut off, once the storage has ended what it se
 attempt "the VM is not moved on while it is" stays_fenced
 attempt "the operator ends it" is_released
 attempt "with both agents lost, the operator cuts the source off" by_hand
+attempt "committed, and the target lost: the operator takes the VM back, and ends the fence" taken_back
 guest_kill $from
 guest_disk_close
 ktap_check "the module unloads" host_module_unload
