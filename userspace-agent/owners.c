@@ -175,11 +175,11 @@ static const struct owner *last(const struct owners *o)
 	return latest;
 }
 
-/* It left by @mine, or did not come; @theirs may tell that: so it is not here by it. */
+/* It left by @mine, as @theirs may tell, or did not come: so it is not here by it. */
 static bool is_past(const struct journal *mine, const struct journal *theirs)
 {
 	return mine->state == JOURNAL_INCOMING || mine->state == JOURNAL_GONE ||
-	       (mine->side == JOURNAL_SOURCE && theirs->side == JOURNAL_SOURCE &&
+	       (mine->state == JOURNAL_COMMITTED && theirs->side == JOURNAL_SOURCE &&
 		!memcmp(theirs->after, mine->id, sizeof(mine->id)));
 }
 
