@@ -20,6 +20,7 @@
 #define PAGES	1100u			/* two chunks and a bit */
 #define SIZE	((uint64_t)PAGES * FERRY_PAGE_SIZE)
 #define OFFSET	((uint64_t)16 * FERRY_PAGE_SIZE)
+#define PIECE	31u			/* bytes; a record has 32 at least */
 #define GUARD	"do not touch"
 
 static const uint8_t key[FERRY_KEY_SIZE] = "fuzz";
@@ -81,12 +82,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (data[0] != '!')
 			repair_records(bytes, size - 1, 0);
 	}
-	/* In two pieces, so that records are cut. */
-	for (size_t have = size / 2; used < size; have = size - 1) {
-		ssize_t n = apply_stream_feed(apply_stream(a, 0), bytes + used,
-					      have > used ? have - used : 0, NULL);
+	/* In pieces shorter than a record, so that none is complete behind the end of a pass when that is looked at. */
+	for (size_t have = 0; have + 1 < size;) {
+		ssize_t n;
 
-		if (n < 0 || have == size - 1)
+		have = have + PIECE < size - 1 ? have + PIECE : size - 1;
+		n = apply_stream_feed(apply_stream(a, 0), bytes + used, have - used, NULL);
+		if (n < 0)
 			break;
 		used += (size_t)n;
 		if (apply_take_pass(a, &digests, &final))
