@@ -406,7 +406,7 @@ static void await_target_end(struct source *s)
 	char rest[4096];
 	ssize_t n;
 
-	if (p.fd < 0)
+	if (p.fd < 0 || !fencer_is_there(&s->fencer))
 		return;
 	shutdown(p.fd, SHUT_WR);
 	while (clock_left(deadline) && poll(&p, 1, clock_left(deadline)) > 0) {
@@ -420,8 +420,6 @@ void storage_unfence(struct source *s)
 {
 	struct failure why = { 0 };
 
-	if (!fencer_is_there(&s->fencer))
-		return;
 	await_target_end(s);
 	if (each_fence(s, FENCER_END, &why))
 		log_warn("a reservation is left: %s; kvmferry disk tells what to do", why.text);

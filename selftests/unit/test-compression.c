@@ -538,6 +538,14 @@ static void test_a_short_pass_is_compressed(void **state)
 	assert_true(w.used[FERRY_CODEC_ZSTD] + w.used[FERRY_CODEC_ZSTD_STREAM] >= 60);
 }
 
+/* CPUs that are five times as slow. */
+static void slow_down(struct cost *slow)
+{
+	memcpy(slow, typical, sizeof(typical));
+	for (u32 codec = 0; codec < FERRY_NR_CODECS; codec++)
+		slow[codec].ns *= 5;
+}
+
 /*
  * A sender that has its turn every 20 ms only, on CPUs that are five times as slow: the ring is
  * empty and full by turns, and the rung stays where it is all the same.
@@ -547,9 +555,7 @@ static void test_bursts_do_not_swing(void **state)
 	struct cost slow[FERRY_NR_CODECS];
 
 	(void)state;
-	memcpy(slow, typical, sizeof(slow));
-	for (u32 codec = 0; codec < FERRY_NR_CODECS; codec++)
-		slow[codec].ns *= 5;
+	slow_down(slow);
 	for (u64 mbit = 40; mbit <= 500; mbit += mbit / 7) {
 		struct world w = world(slow, mbit);
 		double best = best_fixed(slow, mbit), ours;
@@ -590,9 +596,7 @@ static void test_it_is_good_from_the_first_record_on(void **state)
 	struct cost slow[FERRY_NR_CODECS];
 
 	(void)state;
-	memcpy(slow, typical, sizeof(slow));
-	for (u32 codec = 0; codec < FERRY_NR_CODECS; codec++)
-		slow[codec].ns *= 5;
+	slow_down(slow);
 	for (u64 mbit = 30; mbit <= 250; mbit += mbit / 5) {
 		double ours = until_arrived(slow, mbit, AUTO), best = 1e9;
 
